@@ -1,0 +1,75 @@
+"""Checkpoints of a whole pack: one atomic directory each, two generations.
+
+A checkpoint is written beside its final name, flushed to disk and then renamed, so a directory called
+`checkpoint-<step>` is whole or does not exist. It is read with `weights_only`, which runs no code from the file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+GENERATIONS = 2
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+def save_checkpoint(directory: Path, step: int, state: Mapping[str, Any]) -> None:
+    """Write `directory/checkpoint-<step>` atomically and drop all but the newest two."""
+    directory.mkdir(parents=True, exist_ok=True)
+    final = directory / f"checkpoint-{step}"
+    temporary = Path(tempfile.mkdtemp(prefix=".checkpoint-", dir=directory))
+    try:
+        with (temporary / "state.pt").open("wb") as file:
+            torch.save(dict(state), file)
+            file.flush()
+            os.fsync(file.fileno())
+        if final.exists():
+            shutil.rmtree(final)
+        temporary.rename(final)
+        _sync_directory(directory)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    for old in _newest_first(directory)[GENERATIONS:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(directory: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+    """Return the newest readable checkpoint's state, or None; an unreadable one is set aside as `unreadable-*`."""
+    for path in _newest_first(directory):
+        try:
+            state: dict[str, Any] = torch.load(path / "state.pt", map_location=device, weights_only=True)
+        except Exception:  # torch raises many kinds for a damaged file; each means: not this one
+            path.rename(path.with_name(f"unreadable-{path.name}-{os.getpid()}"))
+        else:
+            return state
+    return None
+
+
+def remove_checkpoints(directory: Path) -> None:
+    """Delete every generation, and what a killed writer left behind."""
+    if directory.is_dir():
+        for path in directory.iterdir():
+            if path.name.lstrip(".").startswith(("checkpoint-", "unreadable-checkpoint-")):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _newest_first(directory: Path) -> list[Path]:
+    if not directory.is_dir():
+        return []
+    found = [(int(match[1]), path) for path in directory.iterdir() if (match := _NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

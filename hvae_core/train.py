@@ -1,0 +1,210 @@
+"""Train a pack: M members of one shape, one stacked model, one loop.
+
+Each step draws one minibatch and one flat block of noise per distinct seed, takes the smoothed objective of every
+member and one Adam step. Minibatches are drawn with replacement. A member whose loss stops being finite is noted
+with its step; members share no number, so the others never see it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hvae_core.checkpoint import load_checkpoint, save_checkpoint
+from hvae_core.data import Dataset
+from hvae_core.evaluate import Metrics, evaluate
+from hvae_core.model import HVAE, Noise
+from hvae_core.objective import Objective
+from hvae_core.smoothing import OrnsteinUhlenbeck
+from hvae_core.spec import Member, ModelSpec, TrainSpec
+from hvae_core.streams import SeedStreams
+
+HistoryRow = dict[str, float | int]
+
+
+class Interrupted(Exception):
+    """Training was asked to stop; the pack's checkpoint holds everything up to that step."""
+
+
+@dataclass
+class TrainedPack:
+    """A pack at the end of its training.
+
+    history: per member, one row per evaluation on the validation images, oldest first.
+    diverged: per member, the first step (from 1) with a non-finite loss, or None.
+    seconds: wall time of the training steps alone, of all M members together, over all interruptions.
+    """
+
+    model: HVAE
+    history: list[list[HistoryRow]]
+    diverged: list[int | None]
+    seconds: float
+
+
+class Minibatches:
+    """Random minibatches of the training images, one stream per distinct seed; the images stay on the device."""
+
+    def __init__(self, data: Dataset, seeds: Sequence[int], dtype: torch.dtype, device: torch.device) -> None:
+        self.images = torch.from_numpy(data.train).to(device)
+        self.dynamic = data.binarise == "dynamic"
+        self.dtype = dtype
+        self.choice = SeedStreams(seeds, "minibatch", device=device)
+        self.pixels = SeedStreams(seeds, "binarise", device=device)
+
+    def draw(self, size: int) -> Tensor:
+        """Return zeros and ones (M or 1, size, P); a grey image gets a fresh Bernoulli draw each time it is shown."""
+        x = self.images[self.choice.integers(len(self.images), size)]
+        if not self.dynamic:
+            return x.to(self.dtype)
+        uniform = self.pixels.uniform(size, self.images.shape[1], dtype=self.dtype)
+        return (uniform * 255 < x).to(self.dtype)
+
+
+@dataclass
+class PackTrainer:
+    """The state of one pack in training: weights, optimiser, streams, step."""
+
+    spec: ModelSpec
+    members: Sequence[Member]
+    train: TrainSpec
+    data: Dataset
+    device: torch.device
+    step: int = 0
+    seconds: float = 0.0
+    history: list[list[HistoryRow]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        dtype = getattr(torch, self.train.precision)
+        objectives = [member.objective for member in self.members]
+        self.seeds = [member.seed for member in self.members]
+        self.objective = Objective(objectives, dtype, self.device)
+        rho = torch.tensor([o.rho for o in objectives], dtype=dtype, device=self.device)
+        self.smoothing = OrnsteinUhlenbeck(rho, objectives[0].smoothing)
+        self.ou_samples = objectives[0].ou_samples
+        self.passes = self.train.batch_size * self.objective.iwae_k  # posterior samples per step and member
+        pixel_mean = torch.from_numpy(self.data.pixel_mean).to(dtype)
+        self.model = HVAE.build(self.spec, pixel_mean, self.seeds).to(self.device)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=self.train.lr, fused=True)
+        self.minibatches = Minibatches(self.data, self.seeds, dtype, self.device)
+        self.noise = SeedStreams(self.seeds, "noise", device=self.device)
+        self.diverged = torch.zeros(len(self.members), dtype=torch.int64, device=self.device)  # 0: has not
+        self.history = [[] for _ in self.members]
+
+    def draw_noise(self) -> Noise:
+        """Draw one step's noise, one flat block per distinct seed."""
+        size = Noise.size(self.spec.latents, self.passes, self.ou_samples)
+        flat = self.noise.normal(size, dtype=self.smoothing.rho.dtype)
+        return Noise.split(flat, self.spec.latents, self.passes, self.ou_samples)
+
+    def advance(self) -> Tensor:
+        """Take one optimiser step; returns each member's loss (M,) in nats per example."""
+        x = self.minibatches.draw(self.train.batch_size).repeat(1, self.objective.iwae_k, 1)
+        terms = self.model(x, self.draw_noise(), self.smoothing)
+        loss = self.objective.loss(terms, self.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.sum().backward()  # the sum keeps every member's gradient its own
+        self.optimiser.step()
+        self.step += 1
+        failed = ~loss.detach().isfinite() & (self.diverged == 0)
+        self.diverged.masked_fill_(failed, self.step)
+        return loss.detach()
+
+    def measure(self, images: Tensor) -> Metrics:
+        """Evaluate the unsmoothed model on validation images and add a row to every member's history."""
+        metrics = evaluate(self.model, images, self.seeds, "valid")
+        for member, rows in enumerate(self.history):
+            rows.append({"step": self.step, **metrics.row(member)})
+        return metrics
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the rest of the run depends on, as tensors and plain values."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "diverged": self.diverged,
+            "streams": [s.state() for s in self._streams()],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue where `state` was taken."""
+        self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.diverged = state["diverged"]
+        for streams, saved in zip(self._streams(), state["streams"], strict=True):
+            streams.restore([tensor.cpu() for tensor in saved])
+
+    def _streams(self) -> list[SeedStreams]:
+        return [self.minibatches.choice, self.minibatches.pixels, self.noise]
+
+
+def train_pack(
+    spec: ModelSpec,
+    members: Sequence[Member],
+    train: TrainSpec,
+    data: Dataset,
+    *,
+    device: torch.device | str = "cpu",
+    eval_every: int = 0,
+    checkpoints: Path | None = None,
+    checkpoint_seconds: float = 60.0,
+    on_evaluation: Callable[[PackTrainer], None] | None = None,
+    on_progress: Callable[[PackTrainer], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> TrainedPack:
+    """Train all members for train.steps steps and return them.
+
+    Every eval_every steps (0: at the end only) the unsmoothed model is measured on the validation images and
+    on_evaluation is called. About once a second on_progress is called and should_stop is asked; if it says yes, a
+    checkpoint is written and Interrupted raised. With a checkpoint directory, training continues from its newest
+    checkpoint, bit for bit on a CPU.
+    """
+    trainer = PackTrainer(spec, members, train, data, torch.device(device))
+    saved = load_checkpoint(checkpoints, device) if checkpoints else None
+    if saved is not None:
+        trainer.restore(saved)
+    valid = torch.from_numpy(data.valid).to(trainer.device)
+
+    def save() -> None:
+        if checkpoints is not None:
+            save_checkpoint(checkpoints, trainer.step, trainer.state())
+
+    began = last_save = last_look = time.monotonic()
+    while trainer.step < train.steps:
+        trainer.advance()
+        finished = trainer.step == train.steps
+        due = finished or (eval_every > 0 and trainer.step % eval_every == 0)
+        now = time.monotonic()
+        if due or now - last_look > 1:
+            _synchronise(trainer.device)
+            now = time.monotonic()
+            trainer.seconds += now - began
+            if due:
+                trainer.measure(valid)
+                if on_evaluation is not None:
+                    on_evaluation(trainer)
+            if on_progress is not None:
+                on_progress(trainer)
+            stopping = should_stop is not None and not finished and should_stop()
+            if finished or stopping or time.monotonic() - last_save > checkpoint_seconds:
+                save()
+                last_save = time.monotonic()
+            if stopping:
+                raise Interrupted(f"stopped after step {trainer.step} of {train.steps}")
+            began = last_look = time.monotonic()
+    steps = trainer.diverged.tolist()
+    return TrainedPack(trainer.model, trainer.history, [step or None for step in steps], trainer.seconds)
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

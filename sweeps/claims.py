@@ -1,0 +1,185 @@
+"""Claims: who works on a pack or holds a directory, without locks that shared file systems break.
+
+A claim is a file created exclusively, which names its holder, and which the holder touches as a heartbeat. It is
+stale when it was not touched for 90 s by the file system's own clock, or at once if its process is gone from this
+machine. Neither flock nor a database: both are unreliable on network file systems.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+import threading
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from sweeps.files import DamagedFileError, read_json
+
+EXPIRY_SECONDS = 90.0
+HEARTBEAT_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a claim: host, process id, since when (UTC)."""
+
+    host: str
+    pid: int
+    start: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} since {self.start}"
+
+
+class HeldError(Exception):
+    """A live claim of another process is in the way; its one line says whose."""
+
+    def __init__(self, path: Path, holder: Holder) -> None:
+        super().__init__(f"{path.parent} is held by {holder}")
+        self.holder = holder
+
+
+class Claim:
+    """A claim held by this process, as a context; raises HeldError on entry if another live process holds it."""
+
+    def __init__(self, path: Path, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
+        self.path = path
+        self.token = uuid.uuid4().hex
+        self._heartbeat_seconds = heartbeat_seconds
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=f"claim {path.parent.name}", daemon=True)
+
+    def __enter__(self) -> Claim:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        while not self._create():
+            found = _read(self.path)
+            if found is not None:
+                content, holder = found
+                if is_live(self.path, content):
+                    raise HeldError(self.path, holder)
+                _displace(self.path, content)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._done.set()
+        self._thread.join()
+        if self.mine():
+            self.path.unlink(missing_ok=True)
+
+    def mine(self) -> bool:
+        """Whether the claim is still this process's own: false after someone took it over."""
+        found = _read(self.path)
+        return found is not None and found[0].get("token") == self.token
+
+    def _create(self) -> bool:
+        content = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "start": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": _machine(),
+            "process_start": _process_start(os.getpid()),
+            "token": self.token,
+        }
+        # Written beside and linked into place, so that a claim never exists without its content.
+        descriptor, name = tempfile.mkstemp(prefix=".claim-", dir=self.path.parent)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(content, file)
+            os.link(name, self.path)
+        except FileExistsError:
+            return False
+        finally:
+            Path(name).unlink(missing_ok=True)
+        return True
+
+    def _beat(self) -> None:
+        while not self._done.wait(self._heartbeat_seconds):
+            if self.mine():
+                with suppress(OSError):
+                    os.utime(self.path)
+
+
+def holder_of(path: Path) -> Holder | None:
+    """Return who holds a live claim at this path, or None."""
+    found = _read(path)
+    return found[1] if found is not None and is_live(path, found[0]) else None
+
+
+def is_live(path: Path, content: dict[str, object]) -> bool:
+    """Whether the claim with this content still stands."""
+    if content.get("machine") == _machine():
+        pid = content.get("pid")
+        return isinstance(pid, int) and _process_start(pid) == content.get("process_start")
+    try:
+        return abs(_clock(path.parent) - path.stat().st_mtime) < EXPIRY_SECONDS
+    except OSError:
+        return False
+
+
+def _read(path: Path) -> tuple[dict[str, object], Holder] | None:
+    try:
+        content = read_json(path)
+    except DamagedFileError:
+        content = {}  # a damaged claim counts as one of nobody, stale as soon as its heartbeat is
+    if content is None:
+        return None
+    pid = content.get("pid")
+    holder = Holder(
+        str(content.get("host", "unknown")), pid if isinstance(pid, int) else 0, str(content.get("start", "unknown"))
+    )
+    return content, holder
+
+
+def _displace(path: Path, content: dict[str, object]) -> None:
+    """Remove a stale claim, unless someone else replaced it in the meantime."""
+    aside = path.with_name(f".claim-stale-{uuid.uuid4().hex}")
+    with suppress(FileNotFoundError):
+        path.rename(aside)
+        found = _read(aside)
+        if found is not None and found[0].get("token") != content.get("token"):
+            with suppress(FileExistsError):
+                os.link(aside, path)  # it was a fresh claim: put it back
+        aside.unlink(missing_ok=True)
+
+
+def _clock(folder: Path) -> float:
+    """Ask the file system for its own time, which may differ from this host's."""
+    with tempfile.NamedTemporaryFile(prefix=".clock-", dir=folder) as probe:
+        return os.fstat(probe.fileno()).st_mtime or time.time()
+
+
+def _machine() -> str:
+    """Identity of this machine's process table: two hosts or containers never share it."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115
+    except OSError:
+        return f"{socket.gethostname()}/{uuid.getnode()}"
+
+
+def _process_start(pid: int) -> str | None:
+    """When a process started, in clock ticks, so that a reused process id is not taken for the old one."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+        fields = text.rpartition(")")[2].split()
+        return None if fields[0] in "ZX" else fields[19]
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+    except OSError:
+        return None
+    try:  # no /proc on this system
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return None
+    except PermissionError:
+        pass
+    return "alive"

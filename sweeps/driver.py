@@ -1,0 +1,136 @@
+"""One invocation of a sweep: plan, claim the directory, run what is missing, derive the tables, judge by the ledger."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from sweeps.cell import Cell
+from sweeps.claims import Claim
+from sweeps.files import write_bytes
+from sweeps.grid import SweepSpec
+from sweeps.ledger import Ledger, Pack
+from sweeps.plan import Plan, plan_sweep, request_entry
+from sweeps.progress import Progress
+from sweeps.worker import Job
+
+COMPLETE, ERROR, USAGE, INCOMPLETE, NOTHING, HELD = 0, 1, 2, 3, 4, 5
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a sweep is run; nothing here can change a cell's numbers."""
+
+    pack_size: int | None = None
+    gpus_per_trial: float | None = None
+    cpus_per_trial: int = 1
+    address: str = "local"
+    max_failures: int = 2
+    fail_fast: bool = False
+    retry_failed: bool = False
+
+
+def run_sweep(
+    ledger: Ledger, spec: SweepSpec, job: Job, settings: RunSettings, config: Mapping[str, Any], console: Console
+) -> tuple[int, Plan]:
+    """Train every cell of the request that is not complete; returns the exit status and the plan it carried out.
+
+    Raises HeldError if another run holds the directory, EngineError where Ray cannot do what was asked, and the
+    errors of planning. The status comes from the ledger alone: 0 complete, 1 cells left behind by trouble with the
+    machine, 3 some failed or diverged, 128 + n stopped by signal n.
+    """
+    plan_sweep(ledger, spec)  # a request that cannot be is refused before anything is written
+    ledger.root.mkdir(parents=True, exist_ok=True)
+    with Claim(ledger.root / "claim"):
+        for note in ledger.repair(spec.cells()):
+            say(console, note)
+        plan = plan_sweep(ledger, spec, settings.retry_failed)
+        for cell in plan.retry:
+            ledger.reopen(cell)
+        signal = None
+        if plan.pending:
+            say(console, summary(plan))
+            signal = _train(ledger, plan, job, settings, config, console)
+        return (128 + signal if signal else status(ledger, plan.cells)), plan
+
+
+def record_request(
+    ledger: Ledger, spec: SweepSpec, settings: RunSettings, slots: int, config: Mapping[str, Any]
+) -> tuple[Plan, list[Pack]]:
+    """Plan a request and write it down without running it; workers can take it up from there."""
+    ledger.root.mkdir(parents=True, exist_ok=True)
+    with Claim(ledger.root / "claim"):
+        ledger.repair(spec.cells())
+        plan = plan_sweep(ledger, spec, settings.retry_failed)
+        for cell in plan.retry:
+            ledger.reopen(cell)
+        packs = plan.packs(ledger, settings.pack_size, slots)
+        _write_request(ledger, plan, packs, config)
+    return plan, packs
+
+
+def status(ledger: Ledger, cells: Sequence[Cell]) -> int:
+    """Exit status of a request as the ledger has it."""
+    states = {ledger.state(cell.id) for cell in cells}
+    if "pending" in states:
+        return ERROR
+    return INCOMPLETE if states & {"failed", "diverged"} else COMPLETE
+
+
+def summary(plan: Plan) -> str:
+    """One line of what a request has and still needs."""
+    counts = plan.counts()
+    parts = [f"{n} {name}" for name, n in counts.items() if n and name != "total"]
+    return f"{counts['total']} cells: {', '.join(parts)}"
+
+
+def say(console: Console, line: str) -> None:
+    """Print one plain line of diagnostics."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _train(
+    ledger: Ledger, plan: Plan, job: Job, settings: RunSettings, config: Mapping[str, Any], console: Console
+) -> int | None:
+    from sweeps import runner  # loading Ray takes seconds: only when there is something to train
+
+    note: Callable[[str], None] = lambda line: say(console, line)  # noqa: E731
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = ledger.root / "runs" / f"{stamp}-{secrets.token_hex(3)}"
+    with runner.engine(settings.address, folder):
+        ask = runner.resources(settings.gpus_per_trial, settings.cpus_per_trial, note)
+        packs = plan.packs(ledger, settings.pack_size, ask.slots)
+        _write_request(ledger, plan, packs, config)
+        unit = "GPU" if ask.gpus else "CPU core"
+        note(f"{len(packs)} packs, one Ray Tune trial each, {ask.slots} at once, {ask.gpus or ask.cpus:g} {unit} each")
+        options = {"cpus_per_trial": ask.cpus, "gpus_per_trial": ask.gpus, "max_failures": settings.max_failures}
+        job = replace(job, options=tuple(options.items()))
+        with Progress(ledger, plan.pending, packs, console):
+            report = runner.run_packs(job, packs, ask, folder, settings.max_failures, settings.fail_fast)
+    for trouble in dict.fromkeys(report.troubles):
+        note(trouble)
+    if report.signal:
+        note("stopped; the same command goes on from the checkpoints")
+    return report.signal
+
+
+def _write_request(ledger: Ledger, plan: Plan, packs: Sequence[Pack], config: Mapping[str, Any]) -> None:
+    ledger.add_request(request_entry(plan.spec, packs, config), plan.cells)
+    text = "# The last request in this directory, resolved: hvae-sweep rho --config sweep.toml repeats it.\n"
+    text += "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items() if value is not None)
+    write_bytes(ledger.root / "sweep.toml", text.encode())
+
+
+def ledger_at(path: Path) -> Ledger:
+    """Open a results directory by an absolute path; raises NotADirectoryError if a file is in the way."""
+    path = path.expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{path}: is a file, not a directory")
+    return Ledger(path)

@@ -1,0 +1,79 @@
+"""Small files that are whole or absent: atomic writing, and reading that trusts nothing.
+
+A results directory may come from someone else: symbolic links are not followed, sizes are bounded, JSON is strict.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+MAX_JSON_BYTES = 64 * 2**20
+
+
+class DamagedFileError(ValueError):
+    """A file that is there but cannot be what it should be; the message names it in one line."""
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically: whole under its name and on disk, or not at all."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_UMASK)  # noqa: PTH101
+        os.replace(name, path)  # noqa: PTH105
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write strict JSON atomically; raises ValueError for a NaN or an infinity."""
+    write_bytes(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read one JSON object; None where there is no file; raises DamagedFileError for anything else."""
+    try:
+        if path.is_symlink():
+            raise DamagedFileError(f"{path}: is a symbolic link, which is not followed")
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise DamagedFileError(f"{path}: larger than {MAX_JSON_BYTES} bytes")
+        value = json.loads(path.read_bytes(), parse_constant=_refuse)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, DamagedFileError):
+            raise
+        raise DamagedFileError(f"{path}: {type(error).__name__}: {str(error).splitlines()[0][:200]}") from error
+    if not isinstance(value, dict):
+        raise DamagedFileError(f"{path}: holds no JSON object")
+    return value
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file so that it is kept but no longer read; returns its new path."""
+    n = 1
+    while (new := path.with_name(f"{path.name}.damaged-{n}")).exists():
+        n += 1
+    path.rename(new)
+    return new
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not strict JSON")
+
+
+def _umask() -> int:
+    current = os.umask(0o022)
+    os.umask(current)
+    return current
+
+
+_UMASK = _umask()

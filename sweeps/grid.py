@@ -1,0 +1,90 @@
+"""From a request to its cells: the grid that a sweep declares."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hvae_core.data import Dataset
+from hvae_core.spec import MAX_PARAMETERS, Member, ModelSpec, ObjectiveSpec, SpecError, TrainSpec
+from sweeps.cell import Cell
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A data set as a request pinned it: what loads it again, and the checksum that it must have."""
+
+    asked: str
+    reference: str
+    name: str
+    source: str
+    binarise: str
+    checksum: str
+    pixels: int
+    train_images: int
+
+    @classmethod
+    def of(cls, asked: str, data: Dataset) -> DataSource:
+        """Describe what a name asked for turned out to be."""
+        pixels = data.shape[0] * data.shape[1]
+        return cls(asked, data.reference, data.name, data.source, data.binarise, data.checksum, pixels, len(data.train))
+
+
+@dataclass(frozen=True)
+class SweepSpec:
+    """A grid: every model on every data set at every rho from every seed.
+
+    The order of the cells is seed, data set, model, rho, so that every condition shows early.
+    """
+
+    models: tuple[ModelSpec, ...]
+    data: tuple[DataSource, ...]
+    rhos: tuple[float, ...]
+    seeds: tuple[int, ...]
+    objective: ObjectiveSpec = field(default_factory=ObjectiveSpec)
+    train: TrainSpec = field(default_factory=TrainSpec)
+
+    def __post_init__(self) -> None:
+        for name in ("models", "data", "rhos", "seeds"):
+            if not getattr(self, name):
+                raise SpecError(f"{name}: at least one is needed")
+        for model, data in itertools.product(self.models, self.data):
+            if model.parameters(data.pixels) > MAX_PARAMETERS:
+                raise SpecError(f"model: {model.name!r} is not allowed; it must be of at most 10^9 parameters")
+
+    def cells(self) -> list[Cell]:
+        """Expand the grid; raises SpecError where two points are the same cell."""
+        cells = [
+            Cell(data.name, data.source, data.checksum, data.binarise, model, Member(objective, seed), self.train)
+            for seed, data, model, objective in itertools.product(
+                self.seeds, self.data, self.models, self._objectives()
+            )
+        ]
+        seen: dict[str, Cell] = {}
+        for cell in cells:
+            if cell.id in seen:
+                same = f"{cell.dataset}:{cell.source} {cell.model.name} rho {cell.member.objective.rho:g}"
+                raise SpecError(f"grid: {same} seed {cell.member.seed} is asked for twice")
+            seen[cell.id] = cell
+        return cells
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the resolved request, as sweep.json keeps it."""
+        return {
+            "models": [model.name for model in self.models],
+            "data": [asdict(data) for data in self.data],
+            "rho": list(self.rhos),
+            "seeds": list(self.seeds),
+            "ou_samples": self.objective.ou_samples,
+            "smoothing": self.objective.smoothing,
+            "steps": self.train.steps,
+            "batch_size": self.train.batch_size,
+            "lr": self.train.lr,
+            "precision": self.train.precision,
+        }
+
+    def _objectives(self) -> Sequence[ObjectiveSpec]:
+        base = asdict(self.objective)
+        return [ObjectiveSpec(**{**base, "rho": rho}) for rho in self.rhos]

@@ -1,0 +1,217 @@
+"""Packs through Ray Tune, one trial each. The only module that imports ray.
+
+Ray schedules, isolates GPUs and restarts what died; it decides nothing about what is complete: that is read from the
+ledger. Each run is a fresh Tune experiment under runs/, which may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from hvae_core.data import DataError
+from sweeps.claims import holder_of
+from sweeps.ledger import Ledger, Pack
+from sweeps.worker import Job, run_pack
+
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new output engine prints even when told not to
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial without a GPU sees none
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our records are the ledger's
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000",  # checked before anything starts
+}
+for _name, _value in _ENVIRONMENT.items():
+    os.environ.setdefault(_name, _value)
+
+import ray  # noqa: E402
+from ray import tune  # noqa: E402
+
+DRAIN_SECONDS = 12.0  # workers get this long to write their checkpoints after a signal
+OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray takes: nothing large goes through it
+
+
+class EngineError(Exception):
+    """Ray cannot do what was asked; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What each trial asks for, and how many trials fit at once."""
+
+    cpus: float
+    gpus: float
+    slots: int
+
+    @property
+    def device(self) -> str:
+        """Torch device inside a trial."""
+        return "cuda" if self.gpus else "cpu"
+
+
+@dataclass
+class RunReport:
+    """How a run ended, beside what the ledger says: the signal that stopped it, and the machine's troubles."""
+
+    signal: int | None = None
+    troubles: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def engine(address: str, folder: Path) -> Iterator[None]:
+    """Start or join Ray for the time of the context.
+
+    The driver stands in a folder of our own meanwhile: Ray puts its working directory first on the workers' module
+    path, where a user's own `sweeps/` or `analysis/` would shadow ours.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    here = Path.cwd()
+    os.chdir(folder)
+    try:
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+        if address == "local":
+            options |= {
+                "num_cpus": usable_cpus(),
+                "include_dashboard": False,
+                "object_store_memory": OBJECT_STORE_BYTES,
+            }
+        try:
+            ray.init(address=address, **options)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            first = (str(error).splitlines() or ["no reason given"])[0]
+            raise EngineError(f"address: {address!r} cannot be used: {first}") from error
+        yield
+    finally:
+        ray.shutdown()
+        os.chdir(here)
+
+
+def usable_cpus() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def resources(gpus_per_trial: float | None, cpus_per_trial: int, note: Callable[[str], None]) -> Resources:
+    """Match what a trial should have with what the started Ray has.
+
+    None asks for one GPU where there is one. GPUs asked for where there are none fall back to the CPU with a note.
+    Raises EngineError for what can never be met, which Ray would wait for without end.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cpus, gpus = (max((node.get(kind, 0.0) for node in nodes), default=0.0) for kind in ("CPU", "GPU"))
+    wanted = gpus_per_trial if gpus_per_trial is not None else float(gpus >= 1)
+    if wanted and not gpus:
+        note(f"no GPU here: --gpus-per-trial {wanted:g} falls back to the CPU, one core for each trial")
+        wanted = 0.0
+    if wanted > gpus:
+        raise EngineError(f"gpus-per-trial: {wanted:g} is not allowed; the largest node has {gpus:g}")
+    if cpus_per_trial > cpus:
+        raise EngineError(f"cpus-per-trial: {cpus_per_trial} is not allowed; the largest node has {cpus:g}")
+    slots = 0
+    for node in nodes:
+        fits = node.get("CPU", 0.0) // cpus_per_trial
+        slots += int(min(fits, node.get("GPU", 0.0) // wanted) if wanted else fits)
+    return Resources(cpus_per_trial, wanted, max(slots, 1))
+
+
+def trial(config: dict[str, Any]) -> None:
+    """Run one pack inside a Ray worker."""
+    job = Job(**{**config["job"], "references": tuple(map(tuple, config["job"]["references"]))})
+    warnings.simplefilter("ignore")  # workers' stderr is nobody's; troubles travel as reports
+    try:
+        outcome: str = run_pack(job, Pack(tuple(config["cells"])))
+        tune.report({"outcome": outcome, "trouble": ""})
+    except (OSError, DataError) as error:
+        tune.report({"outcome": "trouble", "trouble": f"{type(error).__name__}: {error}"})
+
+
+class _Watch(tune.Callback):  # type: ignore[misc]
+    """Follows the trials: notes troubles, records cells of trials that died for good, ends an interrupted run."""
+
+    def __init__(self, root: str, report: RunReport) -> None:
+        self.root, self.report = root, report
+        self.stop_since: float | None = None
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if result.get("trouble"):
+            self.report.troubles.append(result["trouble"])
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        ledger = Ledger(Path(self.root))
+        error = trial.get_pickled_error() or trial.get_error()
+        lines = [line for line in str(error).splitlines() if line.strip()][-20:]
+        for cell in trial.config["cells"]:
+            if ledger.state(cell) == "pending":
+                ledger.fail(cell, "lost", lines or ["the worker process died"])
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if self.report.signal is None:
+            return
+        self.stop_since = self.stop_since or time.monotonic()
+        packs = [Ledger(Path(self.root)).pack_path(Pack(tuple(t.config["cells"])).id) for t in trials]
+        drained = not any(holder_of(pack / "claim") for pack in packs)
+        if drained or time.monotonic() - self.stop_since > DRAIN_SECONDS:
+            os.kill(os.getpid(), signal.SIGUSR1)  # Tune's own sign to end its loop
+
+
+def run_packs(
+    job: Job, packs: Sequence[Pack], ask: Resources, folder: Path, max_failures: int, fail_fast: bool
+) -> RunReport:
+    """Run every pack as a trial of a Ray Tune experiment in `folder`, inside `engine`; blocks until all have ended.
+
+    A dead worker's trial is started again up to max_failures times and continues from the pack's own checkpoint.
+    SIGINT and SIGTERM let the workers write a checkpoint and end the run; a second one ends the process at once.
+    """
+    report = RunReport()
+    stop_file = folder / "stop"
+    job = replace(job, device=ask.device, stop_file=str(stop_file), threads=1 if ask.gpus else int(ask.cpus))
+    tuner = tune.Tuner(
+        tune.with_resources(trial, {"cpu": ask.cpus, "gpu": ask.gpus}),
+        param_space={
+            "job": asdict(job),
+            "cells": tune.grid_search([list(pack.cells) for pack in packs]),
+        },
+        tune_config=tune.TuneConfig(trial_dirname_creator=lambda t: Pack(tuple(t.config["cells"])).id),
+        run_config=tune.RunConfig(
+            name=folder.name,
+            storage_path=str(folder.parent),
+            verbose=0,
+            callbacks=[_Watch(job.root, report)],
+            failure_config=tune.FailureConfig(max_failures=0 if fail_fast else max_failures, fail_fast=fail_fast),
+        ),
+    )
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if report.signal is not None:
+            os._exit(128 + number)
+        report.signal = number
+        stop_file.touch()
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tuner.fit()
+    except tune.TuneError as error:
+        report.troubles.append(str(error).splitlines()[0])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return report

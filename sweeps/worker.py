@@ -1,0 +1,209 @@
+"""Train one pack and write its records: what a Ray trial and a stand-alone worker both do.
+
+claim -> load and check the data -> train -> measure on the test images -> one record per cell -> release
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from hvae_core.checkpoint import remove_checkpoints
+from hvae_core.data import DataError, Dataset, load_dataset
+from hvae_core.evaluate import evaluate, importance_bound
+from hvae_core.train import Interrupted, PackTrainer, TrainedPack, train_pack
+from sweeps.cell import Cell
+from sweeps.claims import Claim, HeldError
+from sweeps.files import write_json
+from sweeps.ledger import Ledger, Pack
+from sweeps.provenance import provenance
+
+BOUND_SAMPLES = 100
+CHECKPOINT_SECONDS = 30.0
+LAST_LINES = 20
+
+Outcome = Literal["complete", "failed", "held", "stopped"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """How packs are to be run: nothing here can change a number, but which test images L_100 uses."""
+
+    root: str
+    data_dir: str | None = None
+    references: tuple[tuple[str, str], ...] = ()  # (content checksum, what loads it)
+    eval_every: int = 0
+    ll_examples: int = 500
+    keep: Literal["weights", "none"] = "weights"
+    device: str = "cpu"
+    threads: int = 1
+    stop_file: str | None = None
+    options: tuple[tuple[str, Any], ...] = ()  # resources and the like, for the provenance record
+
+
+def run_pack(job: Job, pack: Pack, should_stop: Callable[[], bool] | None = None) -> Outcome:
+    """Train a pack to the end and record every cell; an error becomes the failure record of its cells.
+
+    Returns what happened: complete, failed (recorded), held (another live process has the claim), stopped (asked
+    to, checkpoint written). Raises OSError or DataError where the disk or the data is the trouble.
+    """
+    ledger = Ledger(Path(job.root))
+    folder = ledger.pack_path(pack.id)
+    stop_file = Path(job.stop_file) if job.stop_file else None
+
+    def stop() -> bool:
+        return bool((stop_file and stop_file.exists()) or (should_stop and should_stop()))
+
+    if stop():
+        return "stopped"
+    try:
+        with Claim(folder / "claim") as claim:
+            open_cells = [cell for cell in pack.cells if ledger.state(cell) == "pending"]
+            if not open_cells:
+                remove_checkpoints(folder)
+                return "complete"
+            try:
+                _train_and_record(job, ledger, pack, open_cells, lambda: stop() or not claim.mine())
+            except Interrupted:
+                return "stopped" if claim.mine() else "held"
+            except (OSError, DataError):
+                raise  # the machine's trouble, not the cells': they stay pending
+            except Exception:  # whatever else training raises must not stop the sweep: recorded with its last lines
+                lines = traceback.format_exc().splitlines()[-LAST_LINES:]
+                for cell in open_cells:
+                    if ledger.state(cell) == "pending":
+                        ledger.fail(cell, "error", lines)
+                return "failed"
+            remove_checkpoints(folder)
+            (folder / "progress.json").unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+    except HeldError:
+        return "held"
+    return "complete"
+
+
+def _train_and_record(
+    job: Job, ledger: Ledger, pack: Pack, open_cells: Sequence[str], should_stop: Callable[[], bool]
+) -> None:
+    torch.set_num_threads(job.threads)
+    started = _now()
+    records = [ledger.record(cell) for cell in pack.cells]
+    cells = [record.cell for record in records if record is not None]
+    if len(cells) != len(pack.cells):
+        raise DataError(f"pack {pack.id}: a configuration of its cells is missing under {ledger.root / 'cells'}")
+    first, folder = cells[0], ledger.pack_path(pack.id)
+    data = _load(job, first)
+    pending = [(i, cell) for i, cell in enumerate(cells) if cell.id in open_cells]
+
+    def on_evaluation(trainer: PackTrainer) -> None:
+        for i, cell in pending:
+            ledger.write_history(cell.id, trainer.history[i])
+
+    clock = [time.monotonic(), 0.0]
+
+    def on_progress(trainer: PackTrainer) -> None:
+        now = time.monotonic()
+        rate = (trainer.step - clock[1]) / (now - clock[0]) if clock[1] else 0.0
+        clock[:] = [now, trainer.step]
+        facts = {"step": trainer.step, "steps": first.train.steps, "members": len(cells), "steps_per_second": rate}
+        write_json(folder / "progress.json", facts)
+
+    trained = train_pack(
+        first.model,
+        [cell.member for cell in cells],
+        first.train,
+        data,
+        device=job.device,
+        eval_every=job.eval_every,
+        checkpoints=folder,
+        checkpoint_seconds=CHECKPOINT_SECONDS,
+        on_evaluation=on_evaluation,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+    results = measure(trained, cells, data, job.ll_examples, job.device)
+    trained.model.to("cpu")
+    for i, cell in pending:
+        result, step = results[i], trained.diverged[i]
+        ledger.write_history(cell.id, trained.history[i])
+        if step is not None or not all(math.isfinite(v) for v in result.values() if isinstance(v, float)):
+            where = f"the loss was not finite at step {step}" if step else "the final metrics are not finite"
+            ledger.fail(cell.id, "diverged", [f"{cell.model.name} rho {cell.member.objective.rho:g}: {where}"], step)
+            continue
+        facts = provenance(
+            config=cell.config,
+            pack={"id": pack.id, "cells": list(pack.cells)},
+            device=device_name(job.device),
+            threads=torch.get_num_threads(),
+            deterministic_algorithms=torch.are_deterministic_algorithms_enabled(),
+            data={"checksum": data.checksum, "reference": data.reference},
+            options=dict(job.options),
+            attempts=ledger.attempts(cell.id) + 1,
+            start=started,
+            end=_now(),
+        )
+        weights = member_weights(trained.model, i) if job.keep == "weights" else None
+        ledger.complete(cell, result, facts, weights)
+
+
+def measure(
+    trained: TrainedPack, cells: Sequence[Cell], data: Dataset, ll_examples: int, device: str
+) -> list[dict[str, Any]]:
+    """Take the final metrics of every member on the whole test set, with L_100 on a seeded choice of its images."""
+    seeds = [cell.member.seed for cell in cells]
+    metrics = evaluate(trained.model, torch.from_numpy(data.test).to(device), seeds, "test")
+    count = min(ll_examples, len(data.test))
+    chosen = np.sort(np.random.Generator(np.random.PCG64(100)).permutation(len(data.test))[:count])
+    rows: list[dict[str, Any]] = [metrics.row(i) for i in range(len(cells))]
+    if count:
+        images = torch.from_numpy(data.test[chosen]).to(device)
+        bound = importance_bound(trained.model, images, BOUND_SAMPLES, seeds)
+        for i, row in enumerate(rows):
+            row["ll_100"] = float(bound.value[i])
+            row["ll_100_se"] = float(bound.standard_error[i]) if count > 1 else None
+            row["ll_100_ess"] = float(bound.effective_samples[i])
+    for row in rows:
+        row["ll_examples"] = count
+        row["test_examples"] = len(data.test)
+        row["seconds"] = trained.seconds / len(cells)
+        row["pack_size"] = len(cells)
+        row["device"] = device_name(device)
+    return rows
+
+
+def member_weights(model: torch.nn.Module, member: int) -> bytes:
+    """One member's weights as a safetensors file; every tensor keeps a leading member axis of 1."""
+    tensors = {name: value[member : member + 1].contiguous() for name, value in model.state_dict().items()}
+    return safetensors.torch.save(tensors)
+
+
+def device_name(device: str) -> str:
+    """Name of the device in records: cpu, or the GPU's model."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+def _load(job: Job, cell: Cell) -> Dataset:
+    reference = dict(job.references).get(cell.checksum, f"{cell.dataset}:{cell.source}")
+    directory = Path(job.data_dir) if job.data_dir else None
+    data = load_dataset(reference, binarise=cell.binarise, data_dir=directory, download=False)
+    if data.checksum != cell.checksum:
+        raise DataError(
+            f"{reference}: its content has changed since it was planned "
+            f"(checksum {data.checksum[:12]}, planned {cell.checksum[:12]})"
+        )
+    return data
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
