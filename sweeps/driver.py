@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,14 +15,13 @@ from rich.console import Console
 
 from sweeps.cell import Cell
 from sweeps.claims import Claim
+from sweeps.exits import COMPLETE, ERROR, INCOMPLETE, SIGNAL
 from sweeps.files import write_bytes
 from sweeps.grid import SweepSpec
 from sweeps.ledger import Ledger, Pack
 from sweeps.plan import Plan, plan_sweep, request_entry
 from sweeps.progress import Progress
 from sweeps.worker import Job
-
-COMPLETE, ERROR, USAGE, INCOMPLETE, NOTHING, HELD = 0, 1, 2, 3, 4, 5
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def run_sweep(
         if plan.pending:
             say(console, summary(plan))
             signal = _train(ledger, plan, job, settings, config, console)
-        return (128 + signal if signal else status(ledger, plan.cells)), plan
+        return (SIGNAL + signal if signal else status(ledger, plan.cells)), plan
 
 
 def record_request(
@@ -126,6 +126,16 @@ def _write_request(ledger: Ledger, plan: Plan, packs: Sequence[Pack], config: Ma
     text = "# The last request in this directory, resolved: hvae-sweep rho --config sweep.toml repeats it.\n"
     text += "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items() if value is not None)
     write_bytes(ledger.root / "sweep.toml", text.encode())
+
+
+def local_slots(settings: RunSettings) -> int:
+    """How many trials this machine would run at once, without starting Ray."""
+    import torch
+
+    gpus = torch.cuda.device_count()
+    if gpus and settings.gpus_per_trial != 0:
+        return max(1, int(gpus // (settings.gpus_per_trial or 1)))
+    return max(1, len(os.sched_getaffinity(0)) // settings.cpus_per_trial)
 
 
 def ledger_at(path: Path) -> Ledger:

@@ -71,9 +71,10 @@ class SweepSpec:
         return cells
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the resolved request, as sweep.json keeps it."""
+        """Return the resolved request under the names of the command line's options, and its data by content."""
         return {
-            "models": [model.name for model in self.models],
+            "model": [model.name for model in self.models],
+            "datasets": [data.asked for data in self.data],
             "data": [asdict(data) for data in self.data],
             "rho": list(self.rhos),
             "seeds": list(self.seeds),

@@ -93,10 +93,10 @@ class Ledger:
                 write_json(path / "config.json", cell.config)
         write_json(self.root / "sweep.json", {"schema": SCHEMA, "requests": [*requests, dict(request)]})
 
-    def packs(self) -> dict[str, Pack]:
-        """Every pack ever planned here, by id, oldest first."""
+    def packs(self, requests: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Pack]:
+        """Return the packs that requests (all that are recorded) planned, by id, oldest first."""
         found: dict[str, Pack] = {}
-        for request in self.requests():
+        for request in self.requests() if requests is None else requests:
             for cells in request.get("packs", []):
                 if all(isinstance(cell, str) and ID.fullmatch(cell) for cell in cells):
                     pack = Pack(tuple(cells))

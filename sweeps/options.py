@@ -1,7 +1,7 @@
 """How lists, ranges and configuration files are written: text to values, with one-line errors.
 
-    --datasets a b    --datasets a --datasets b    --datasets a,b          the same list
-    --rho 0:1:0.05    both ends included           --seeds 3 (a count)     --seeds 0,1,7    --seeds 4:9
+--datasets a b    --datasets a --datasets b    --datasets a,b          the same list
+--rho 0:1:0.05    both ends included           --seeds 3 (a count)     --seeds 0,1,7    --seeds 4:9
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def floats(name: str, values: Iterable[str]) -> tuple[float, ...]:
 
 
 def seeds(values: Iterable[str]) -> tuple[int, ...]:
-    """Read seeds: one number is a count (3 means 0, 1, 2); several numbers or a range `4:9` are the seeds themselves."""
+    """Read seeds: one number is a count (3 means 0, 1, 2); several or a range `4:9` are the seeds themselves."""
     parts = items("seeds", values)
     if len(parts) == 1 and ":" not in parts[0]:
         count = _integer("seeds", parts[0])

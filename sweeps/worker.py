@@ -9,7 +9,7 @@ import math
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +50,20 @@ class Job:
     threads: int = 1
     stop_file: str | None = None
     options: tuple[tuple[str, Any], ...] = ()  # resources and the like, for the provenance record
+
+    @classmethod
+    def of(cls, root: Path, request: Mapping[str, Any], device: str = "cpu") -> Job:
+        """Read how a recorded request is to be run."""
+        settings, data = request["settings"], request["request"]["data"]
+        return cls(
+            root=str(root),
+            data_dir=settings["data_dir"],
+            references=tuple((source["checksum"], source["reference"]) for source in data),
+            eval_every=settings["eval_every"],
+            ll_examples=settings["ll_examples"],
+            keep=settings["keep"],
+            device=device,
+        )
 
 
 def run_pack(job: Job, pack: Pack, should_stop: Callable[[], bool] | None = None) -> Outcome:

@@ -1,0 +1,9 @@
+"""Exit statuses of the commands, the same everywhere."""
+
+COMPLETE = 0  # all requested cells are complete
+ERROR = 1
+USAGE = 2
+INCOMPLETE = 3  # finished, but some cells failed or diverged
+NOTHING = 4  # nothing to plot
+HELD = 5  # another run holds the directory
+SIGNAL = 128  # plus the signal's number: 130 SIGINT, 143 SIGTERM

@@ -1,0 +1,65 @@
+"""One worker without Ray: takes packs from the recorded requests until none is left."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+import torch
+
+from sweeps.ledger import Ledger
+from sweeps.progress import describe
+from sweeps.worker import Job, run_pack
+
+WAIT_SECONDS = 5.0  # between looks at packs that others hold
+
+
+def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> int | None:
+    """Train every recorded pack with pending cells that no live worker holds; returns the signal that stopped it.
+
+    With `wait`, stays until every pack is done, and takes over those whose holder died.
+    """
+    stopped: list[int] = []
+    asked = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        stopped.append(number)
+        asked.set()
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        while not asked.is_set():
+            held = False
+            for request in ledger.requests():
+                held |= _work_request(ledger, Job.of(ledger.root, request, _device()), request, asked, note)
+            if not (held and wait):
+                break
+            asked.wait(WAIT_SECONDS)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return stopped[0] if stopped else None
+
+
+def _work_request(
+    ledger: Ledger, job: Job, request: dict[str, object], asked: threading.Event, note: Callable[[str], None]
+) -> bool:
+    """Take the request's open packs in their order; returns whether others hold any of them."""
+    held = False
+    for pack in ledger.packs([request]).values():
+        open_cells = [cell for cell in pack.cells if ledger.state(cell) == "pending"]
+        if not open_cells or asked.is_set():
+            continue
+        outcome = run_pack(job, pack, asked.is_set)
+        held |= outcome == "held"
+        for cell in open_cells:
+            record = ledger.record(cell)
+            if outcome in ("complete", "failed") and record is not None:
+                note(describe(record))
+    return held
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
