@@ -20,8 +20,9 @@ MAX_PARAMETERS = 10**9
 MAX_SEED = 2**63 - 1
 GRAMMAR = "mlp<depth>x<width>[h<hidden>] such as mlp4x40, or mlp<w1>-<w2>-... such as mlp64-32-16-8"
 
-_UNIFORM = re.compile(r"mlp(\d{1,9})x(\d{1,9})(?:h(\d{1,9}))?")
-_TAPERED = re.compile(r"mlp(\d{1,9}(?:-\d{1,9})+)")
+_N = r"([1-9]\d{0,8})"
+_UNIFORM = re.compile(rf"mlp{_N}x{_N}(?:h{_N})?")
+_TAPERED = re.compile(r"mlp([1-9]\d{0,8}(?:-[1-9]\d{0,8})+)")
 
 
 class SpecError(ValueError):

@@ -6,7 +6,6 @@ import functools
 import os
 import platform
 import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -53,6 +52,5 @@ def provenance(**facts: Any) -> dict[str, Any]:
         "host": platform.node(),
         "pid": os.getpid(),
         "machine": f"{platform.system()} {platform.machine()}",
-        "argv": sys.argv,
         **facts,
     }
