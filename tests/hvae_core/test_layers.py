@@ -65,7 +65,7 @@ def test_sigma_is_positive_where_its_network_is_not() -> None:
     glorot_uniform(network, [0])
     with torch.no_grad():
         network.network.out.bias.fill_(-1000.0)
-    assert float(network(torch.zeros(1, 1, 2)).std) == pytest.approx(SIGMA_FLOOR)
+    assert float(network(torch.zeros(1, 1, 2)).std.detach()) == pytest.approx(SIGMA_FLOOR)
 
 
 def test_bernoulli_log_prob_equals_torch_distributions() -> None:
