@@ -1,0 +1,103 @@
+"""A user's npz: every kind of array that may be in it, and every kind that must not."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hvae_core.formats import DataError, read_npz
+
+
+def grey(*shape: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(len(shape)).integers(0, 256, shape, dtype=np.uint8)
+
+
+def npz(**values: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **values)
+    return buffer.getvalue()
+
+
+def npy(values: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("arrays_", "binary", "first"),
+    [
+        ({"train": np.array([[[0, 255], [7, 9]]] * 2, dtype=np.uint8)}, False, [0, 255, 7, 9]),
+        ({"train": np.array([[[0, 1], [1, 1]]] * 2, dtype=np.uint8)}, True, [0, 1, 1, 1]),
+        ({"train": np.array([[[False, True], [True, True]]] * 2)}, True, [0, 1, 1, 1]),
+        ({"train": np.array([[[0.0, 1.0], [1.0, 1.0]]] * 2, dtype=np.float32)}, True, [0, 1, 1, 1]),
+        ({"train": np.array([[[0.0, 1.0], [0.5, 0.2]]] * 2)}, False, [0, 255, 128, 51]),
+    ],
+    ids=["grey", "uint8 of 0 and 1", "bool", "float of 0 and 1", "float"],
+)
+def test_npz_of_every_kind(tmp_path: Path, arrays_: dict[str, Any], binary: bool, first: list[int]) -> None:
+    path = tmp_path / "a.npz"
+    train = arrays_["train"]
+    path.write_bytes(npz(train=train[..., None], test=train[:1], labels=np.arange(2)))
+    read = read_npz(path)
+    assert read.binary is binary
+    assert read.train.shape == (2, 2, 2)
+    assert read.train.dtype == np.uint8
+    assert read.train[0].reshape(-1).tolist() == first
+    assert np.array_equal(read.test, read.train[:1])
+    assert read.valid is None
+
+
+def test_one_grey_array_makes_all_grey(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    ones = np.tile(np.array([0, 1], dtype=np.uint8), (3, 2, 1))
+    path.write_bytes(npz(train=ones, test=ones, valid=ones * 200))
+    read = read_npz(path)
+    assert not read.binary
+    assert read.train.max() == 1  # of 255
+    assert read.valid is not None
+    assert read.valid.max() == 200
+
+
+BAD: dict[str, tuple[bytes, str]] = {
+    "npz is no npz": (b"hello", "cannot be read as an npz"),
+    "npz empty file": (b"", "cannot be read as an npz"),
+    "npz is one array": (npy(grey(2, 3, 3)), "is a single array"),
+    "npz truncated": (npz(train=grey(4, 3, 5), test=grey(2, 3, 5))[:-40], "cannot be read as an npz"),
+    "npz with pickled objects": (
+        npz(train=np.array([[[None, 1]]], dtype=object), test=grey(1, 1, 2)),
+        "cannot be read as an npz without pickled objects",
+    ),
+    "npz without test": (npz(train=grey(2, 3, 3)), "array test is missing"),
+    "npz without train": (npz(test=grey(2, 3, 3)), "array train is missing"),
+    "npz 1-D": (npz(train=grey(9), test=grey(9)), "array train has shape (9,)"),
+    "npz flat images": (npz(train=grey(4, 9), test=grey(4, 9)), "it must be (N, H, W)"),
+    "npz in colour": (npz(train=grey(2, 3, 3, 3), test=grey(2, 3, 3, 3)), "it must be (N, H, W)"),
+    "npz of no images": (npz(train=grey(0, 3, 3), test=grey(2, 3, 3)), "array train is empty"),
+    "npz of no pixels": (npz(train=grey(2, 0, 3), test=grey(2, 0, 3)), "array train is empty"),
+    "npz of two shapes": (npz(train=grey(2, 3, 3), test=grey(2, 3, 4)), "images differ in shape"),
+    "npz of int64": (npz(train=np.eye(3, dtype=np.int64)[None], test=grey(1, 3, 3)), "train is int64"),
+    "npz of text": (npz(train=np.full((2, 2, 2), "a"), test=grey(1, 2, 2)), "train is <U1"),
+    "npz of complex": (npz(train=grey(2, 2, 2) * 1j, test=grey(1, 2, 2)), "train is complex128"),
+    "npz of two kinds": (npz(train=grey(2, 3, 3), test=grey(2, 3, 3) / 255), "arrays differ in kind"),
+    "npz with NaN": (npz(train=np.full((2, 3, 3), np.nan), test=np.zeros((1, 3, 3))), "train holds NaN"),
+    "npz below 0": (npz(train=np.eye(3)[None] - 0.5, test=np.eye(3)[None]), "values from -0.5 to 0.5"),
+    "npz of floats to 255": (npz(train=np.eye(3)[None] * 255, test=np.eye(3)[None]), "from 0 to 255"),
+    "npz of one value": (npz(train=np.zeros((5, 3, 3), np.uint8), test=grey(2, 3, 3)), "nothing to learn"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_file_is_named_in_one_line(tmp_path: Path, case: str) -> None:
+    content, what = BAD[case]
+    path = tmp_path / "some-file"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_npz(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert what in message
+    assert "\n" not in message

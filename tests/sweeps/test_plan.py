@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hvae_core.spec import SpecError
+from sweeps.grid import SweepSpec
+from sweeps.ledger import Ledger
+from sweeps.plan import plan_sweep, request_entry
+
+
+def run(ledger: Ledger, spec: SweepSpec, result: Callable[..., dict[str, Any]], how_many: int | None = None) -> None:
+    """Pretend to run a request: record it and complete its first pending cells."""
+    plan = plan_sweep(ledger, spec)
+    ledger.add_request(request_entry(spec, plan.packs(ledger, None, 1), {}), plan.cells)
+    for cell in plan.pending[:how_many]:
+        ledger.complete(cell, result(), {})
+
+
+def test_a_request_is_its_grid_minus_what_is_complete(
+    ledger: Ledger, spec: SweepSpec, result: Callable[..., dict[str, Any]]
+) -> None:
+    plan = plan_sweep(ledger, spec)
+    assert plan.counts() == {"new": 4, "pending": 0, "complete": 0, "failed": 0, "diverged": 0, "total": 4}
+    run(ledger, spec, result)
+    assert plan_sweep(ledger, spec).pending == []
+    more = plan_sweep(ledger, replace(spec, rhos=(0.5, 0.7, 1.0)))
+    assert [cell.member.objective.rho for cell in more.pending] == [0.7, 0.7]
+    assert more.counts()["new"] == 2
+    assert more.counts()["complete"] == 4
+    longer = plan_sweep(ledger, replace(spec, train=replace(spec.train, steps=13)))
+    assert longer.counts()["new"] == 4, "more steps are new cells"
+
+
+def test_the_rest_of_an_interrupted_request_keeps_its_packs(
+    ledger: Ledger, spec: SweepSpec, result: Callable[..., dict[str, Any]]
+) -> None:
+    planned = plan_sweep(ledger, spec).packs(ledger, None, 1)
+    run(ledger, spec, result, how_many=1)
+    rest = plan_sweep(ledger, spec)
+    assert rest.counts()["pending"] == 3
+    assert rest.packs(ledger, None, 8) == planned, "the same members, whatever the machine's size now"
+
+
+def test_failed_cells_wait_for_a_retry(ledger: Ledger, spec: SweepSpec, result: Callable[..., dict[str, Any]]) -> None:
+    run(ledger, spec, result, how_many=2)
+    failed, diverged = plan_sweep(ledger, spec).pending
+    ledger.fail(failed.id, "error", ["boom"])
+    ledger.fail(diverged.id, "diverged", ["nan"], 3)
+    assert plan_sweep(ledger, spec).pending == []
+    retry = plan_sweep(ledger, spec, retry_failed=True)
+    assert [cell.id for cell in retry.pending] == [failed.id, diverged.id]
+    assert retry.counts()["failed"] == retry.counts()["diverged"] == 1
+
+
+def test_a_name_keeps_its_meaning_in_a_directory(
+    ledger: Ledger, spec: SweepSpec, result: Callable[..., dict[str, Any]]
+) -> None:
+    run(ledger, spec, result)
+    moved = replace(spec.data[0], source="elsewhere", checksum="f" * 64)
+    with pytest.raises(SpecError, match=r"'bars' meant npz .* would now mean elsewhere") as error:
+        plan_sweep(ledger, replace(spec, data=(moved,)))
+    assert "\n" not in str(error.value)
+    plan_sweep(ledger, replace(spec, data=(replace(moved, asked="bars:elsewhere"),)))

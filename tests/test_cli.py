@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import cli
+from sweeps.claims import Claim
+from sweeps.ledger import Ledger
+
+TINY = ["--model", "mlp2x3h6", "--rho", "0.5", "1", "--steps", "6", "--batch-size", "8", "--ll-examples", "5"]
+
+
+def sweep(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.sweep, arguments, catch_exceptions=False)
+
+
+def plot(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.plot, arguments, catch_exceptions=False)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_images: Callable[..., Path]) -> Path:
+    """An empty working directory with a data set, and a few things that are not one."""
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "bars.npz")
+    write_images(tmp_path / "more.npz", test=31)
+    (tmp_path / "broken.npz").write_bytes((tmp_path / "bars.npz").read_bytes()[:-200])
+    (tmp_path / "file").write_text("not a directory")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.toml").write_text("steps = ")
+    (tmp_path / "unknown.toml").write_text("colour = 'red'\n")
+    np.savez(tmp_path / "nan.npz", train=np.full((4, 2, 2), np.nan), test=np.zeros((4, 2, 2)))
+    np.savez(tmp_path / "flat.npz", train=np.zeros(4, np.uint8), test=np.zeros(4, np.uint8))
+    return tmp_path
+
+
+def worked(here: Path, *more: str, out: str = "results") -> None:
+    """Plan a tiny sweep and train it in this process, without Ray."""
+    planned = sweep("rho", *TINY, "--datasets", "bars.npz", "--out", out, "--plan-only", *more)
+    assert planned.exit_code == 0, planned.stderr
+    done = sweep("work", out)
+    assert done.exit_code == 0, done.stderr
+
+
+RHO = ["rho", "--model", "mlp2x3h6", "--datasets", "bars.npz", "--dry-run"]
+MISTAKES: list[tuple[list[str], str]] = [
+    (["rho", "--model", "mlp4"], "mlp4"),
+    (["rho", "--model", "conv4x8x7x7"], "conv4x8x7x7"),
+    (["rho", "--model", "mlp0x4"], "mlp0x4"),
+    (["rho", "--model", "mlp4x40", "mlp4x40h200"], "mlp4x40"),
+    (["rho", "--model", ""], "model"),
+    (["rho", "--model", "mlp9x99999999"], "10^9"),
+    (["rho", "--datasets", "nosuch"], "nosuch"),
+    (["rho", "--datasets", "mnist:nosuch"], "nosuch"),
+    (["rho", "--datasets", "no.npz"], "no.npz"),
+    (["rho", "--datasets", "broken.npz"], "broken.npz"),
+    (["rho", "--datasets", "nan.npz"], "nan.npz"),
+    (["rho", "--datasets", "flat.npz"], "flat.npz"),
+    (["rho", "--datasets", "bars.npz", "bars.npz"], "twice"),
+    (["rho", "--datasets", "bars.npz", "--binarise", "dynamic"], "static"),
+    (["rho", "--datasets", "mnist", "--binarise", "sometimes"], "sometimes"),
+    (["rho", "--datasets", "omniglot:burda", "--data-dir", "empty"], "omniglot:burda"),
+    (["rho", "--datasets", "mnist", "--data-dir", "nowhere"], "nowhere"),
+    (["rho", "--datasets"], "--datasets"),
+    ([*RHO, "--rho", "1.2"], "1.2"),
+    ([*RHO, "--rho", "0:2:1"], "2.0"),
+    ([*RHO, "--rho=-0.5"], "-0.5"),
+    ([*RHO, "--rho", "0:1:0"], "0:1:0"),
+    ([*RHO, "--rho", "0:1:-0.1"], "-0.1"),
+    ([*RHO, "--rho", "a"], "'a'"),
+    ([*RHO, "--rho", "nan"], "nan"),
+    ([*RHO, "--ou-samples", "0"], "ou-samples"),
+    ([*RHO, "--ou-samples", "five"], "five"),
+    ([*RHO, "--smoothing", "some"], "mean_std"),
+    ([*RHO, "--seeds", "0"], "seeds"),
+    ([*RHO, "--seeds", "0,0"], "twice"),
+    ([*RHO, "--seeds", "-1"], "-1"),
+    ([*RHO, "--steps", "0"], "steps"),
+    ([*RHO, "--steps", "1e5"], "1e5"),
+    ([*RHO, "--batch-size", "0"], "batch-size"),
+    ([*RHO, "--lr", "0"], "lr"),
+    ([*RHO, "--lr", "nan"], "lr"),
+    ([*RHO, "--eval-every", "-1"], "eval-every"),
+    ([*RHO, "--ll-examples", "-1"], "ll-examples"),
+    ([*RHO, "--precision", "half"], "half"),
+    ([*RHO, "--keep", "all"], "all"),
+    ([*RHO, "--pack", "0"], "pack"),
+    ([*RHO, "--pack", "many"], "many"),
+    ([*RHO, "--cpus-per-trial", "0"], "cpus-per-trial"),
+    ([*RHO, "--gpus-per-trial", "-1"], "gpus-per-trial"),
+    ([*RHO, "--gpus-per-trial", "nan"], "gpus-per-trial"),
+    ([*RHO, "--out", "file"], "file"),
+    ([*RHO, "--config", "no.toml"], "no.toml"),
+    ([*RHO, "--config", "bad.toml"], "bad.toml"),
+    ([*RHO, "--config", "unknown.toml"], "colour"),
+    ([*RHO, "--colour"], "--colour"),
+    (["nosuch"], "nosuch"),
+    (["work", "nowhere"], "nowhere"),
+    (["work", "file"], "file"),
+    (["data", "fetch", "nosuch"], "nosuch"),
+    (["data", "list", "--data-dir", "nowhere"], "nowhere"),
+]
+PLOT_MISTAKES: list[tuple[list[str], int, str]] = [
+    (["phase-transition"], 2, "RESULTS"),
+    (["phase-transition", "nowhere"], 2, "nowhere"),
+    (["phase-transition", "file"], 2, "file"),
+    (["phase-transition", "empty"], 4, "empty"),
+    (["phase-transition", "empty", "--out", "file"], 2, "file"),
+    (["phase-transition", "empty", "--format", "gif"], 2, "gif"),
+    (["nosuch"], 2, "nosuch"),
+]
+
+
+def is_one_line(result: Result, text: str) -> None:
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    assert text in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"), MISTAKES, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_a_mistake_is_one_line_and_exit_2(here: Path, arguments: list[str], text: str) -> None:
+    before = sorted(here.iterdir())
+    result = sweep(*arguments)
+    assert result.exit_code == 2, result.output
+    is_one_line(result, text)
+    assert sorted(here.iterdir()) == before, "nothing is written"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"), PLOT_MISTAKES, ids=lambda v: " ".join(v) if isinstance(v, list) else ""
+)
+def test_a_mistake_in_plotting_is_one_line(here: Path, arguments: list[str], code: int, text: str) -> None:
+    result = plot(*arguments)
+    assert result.exit_code == code, result.output
+    is_one_line(result, text)
+
+
+def test_a_dry_run_counts_and_writes_nothing(here: Path) -> None:
+    result = sweep(*RHO, "--rho", "0.5", "1", "--seeds", "3", "--json", "--pack", "2")
+    assert json.loads(result.stdout) == {
+        "cells": 6, "new": 6, "pending": 0, "complete": 0, "failed": 0, "diverged": 0, "packs": 3
+    }  # fmt: skip
+    assert not (here / "results").exists()
+    assert "cells: 63" in sweep(*RHO, "--seeds", "3").stdout
+
+
+def test_quick_is_what_it_says_and_any_flag_beside_it_wins(here: Path) -> None:
+    quick = sweep("rho", "--quick", "--plan-only", "--out", "q")
+    assert quick.exit_code == 0, quick.stderr
+    (request,) = Ledger(here / "q").requests()
+    resolved = request["request"]
+    assert resolved["model"] == ["mlp4x16h64"]
+    assert [data["asked"] for data in resolved["data"]] == ["mnist", "glyphs"]
+    assert resolved["rho"] == [0, 0.5, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 1]
+    assert (resolved["steps"], resolved["batch_size"], resolved["lr"], resolved["seeds"]) == (3000, 64, 0.002, [0])
+    sweep("rho", "--steps", "7", "--quick", "--datasets", "bars.npz", "--plan-only", "--out", "r")
+    (request,) = Ledger(here / "r").requests()
+    assert (request["request"]["steps"], request["request"]["batch_size"]) == (7, 64)
+    assert [data["name"] for data in request["request"]["data"]] == ["bars"]
+
+
+def test_precedence_is_command_line_environment_file_default(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "s.toml").write_text('datasets = "bars.npz"\nsteps = 11\nbatch-size = 12\nlr = 0.5\nrho = [0.5, 1]\n')
+    monkeypatch.setenv("HVAE_STEPS", "21")
+    monkeypatch.setenv("HVAE_BATCH_SIZE", "22")
+    result = sweep("rho", "--config", "s.toml", "--steps", "31", "--plan-only")
+    assert result.exit_code == 0, result.stderr
+    (request,) = Ledger(here / "results").requests()
+    resolved = request["request"]
+    assert (resolved["steps"], resolved["batch_size"], resolved["lr"]) == (31, 22, 0.5)
+    assert resolved["rho"] == [0.5, 1]
+    assert resolved["ou_samples"] == 5
+
+
+@pytest.mark.parametrize("seeds", ["1", "2", "5,9", "7:7"])
+def test_the_written_request_repeats_the_sweep_exactly(here: Path, seeds: str) -> None:
+    first = sweep("rho", *TINY, "--datasets", "bars.npz", "--seeds", seeds, "--out", "one", "--plan-only")
+    assert first.exit_code == 0, first.stderr
+    assert tomllib.loads((here / "one" / "sweep.toml").read_text())["steps"] == 6
+    again = sweep("rho", "--config", "one/sweep.toml", "--out", "two", "--plan-only")
+    assert again.exit_code == 0, again.stderr
+    assert Ledger(here / "one").cell_ids() == Ledger(here / "two").cell_ids()
+
+
+def test_a_worker_takes_a_planned_sweep_to_its_end(here: Path) -> None:
+    worked(here, "--seeds", "2")
+    ledger = Ledger(here / "results")
+    assert {ledger.state(cell) for cell in ledger.cell_ids()} == {"complete"}
+    header = (here / "results" / "results.csv").read_text().splitlines()[0].split(",")
+    assert header[:4] == ["cell_id", "state", "dataset", "source"]
+    assert (here / "results" / "results.parquet").exists()
+    assert sweep("work", "results").exit_code == 0, "nothing left: nothing done"
+
+
+def test_complete_cells_are_untouched_and_start_no_ray(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worked(here)
+    ledger = Ledger(here / "results")
+    files = [f for cell in ledger.cell_ids() for f in ledger.cell_path(cell).iterdir()]
+    before = [(f, f.stat().st_mtime_ns) for f in files]
+    monkeypatch.setitem(sys.modules, "sweeps.runner", None)  # importing it would raise
+    again = sweep("rho", *TINY, "--datasets", "bars.npz", "--json")
+    assert again.exit_code == 0, again.stderr
+    facts = json.loads(again.stdout)
+    assert (facts["complete"], facts["cells"]) == (2, 2)
+    assert [(f, f.stat().st_mtime_ns) for f in files] == before
+
+
+def test_failed_cells_give_exit_3_until_they_are_retried(here: Path) -> None:
+    planned = sweep("rho", *TINY, "--lr", "1e30", "--datasets", "bars.npz", "--plan-only")
+    assert planned.exit_code == 0
+    done = sweep("work", "results")
+    assert done.exit_code == 3
+    assert "diverged" in done.stderr
+    again = sweep("rho", *TINY, "--lr", "1e30", "--datasets", "bars.npz", "--json")
+    assert again.exit_code == 3
+    assert json.loads(again.stdout)["diverged"] == 2
+    retry = sweep("rho", *TINY, "--lr", "1e30", "--datasets", "bars.npz", "--json", "--retry-failed", "--dry-run")
+    assert json.loads(retry.stdout)["packs"] >= 1
+
+
+def test_a_second_run_on_a_directory_says_who_holds_it_and_exits_5(here: Path) -> None:
+    (here / "results").mkdir()
+    with Claim(here / "results" / "claim"):
+        result = sweep("rho", *TINY, "--datasets", "bars.npz")
+    assert result.exit_code == 5
+    is_one_line(result, f"process {os.getpid()}")
+
+
+def test_a_name_that_would_mean_other_data_is_exit_2(here: Path, write_images: Callable[..., Path]) -> None:
+    worked(here)
+    write_images(here / "bars.npz", side=5)
+    result = sweep("rho", *TINY, "--datasets", "bars.npz")
+    assert result.exit_code == 2
+    is_one_line(result, "bars.npz")
+
+
+def test_plot_draws_what_is_there_and_prints_the_files(here: Path) -> None:
+    worked(here)
+    result = plot("phase-transition", "results/", "--format", "png", "svg", "--out", "figures")
+    assert result.exit_code == 0, result.stderr
+    for name in ("phase-transition.png", "phase-transition.svg", "phase-transition.csv"):
+        assert (here / "figures" / name).stat().st_size > 100
+        assert name in result.stdout
+    filtered = plot("phase-transition", "results", "--datasets", "nosuch")
+    assert filtered.exit_code == 4
+    assert plot("phase-transition", "results", "--models", "mlp2x3h6").exit_code == 0
+    assert (here / "results" / "figures" / "phase-transition.pdf").exists()
+
+
+def test_planned_but_untrained_is_nothing_to_plot(here: Path) -> None:
+    sweep("rho", *TINY, "--datasets", "bars.npz", "--plan-only")
+    result = plot("phase-transition", "results")
+    assert result.exit_code == 4
+    is_one_line(result, "2 cells, 0 complete")
+
+
+def test_data_list_knows_what_is_embedded(here: Path) -> None:
+    found = json.loads(sweep("data", "list", "--json").stdout)
+    assert found["mnist:embedded"]["found"] == "embedded"
+    assert found["glyphs:embedded"]["found"] == "embedded"
+    assert found["omniglot:lake"]["found"] is None
+    assert "mnist:embedded" in sweep("data", "list").stdout
+    assert sweep("data", "fetch", "mnist").exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["rho", "-h"], ["--version"], ["work", "-h"], ["data", "list", "-h"]])
+def test_help_is_there(arguments: Sequence[str]) -> None:
+    result = sweep(*arguments)
+    assert result.exit_code == 0
+    assert result.stdout
+
+
+def test_planning_and_plotting_load_neither_ray_nor_torch() -> None:
+    """`hvae-plot` and the data commands start quickly, and the core needs no sweep library."""
+    code = "import sys, cli, analysis.phase_transition; print([m for m in ('ray', 'torch') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+    assert found.stdout.strip() == "[]"
+    code = (
+        "import sys, hvae_core.train; print([m for m in ('ray', 'click', 'pandas', 'matplotlib') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+    assert found.stdout.strip() == "[]"
