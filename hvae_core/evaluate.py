@@ -146,6 +146,12 @@ def active_units(model: HVAE, images: Tensor, seeds: Sequence[int], purpose: str
     return torch.stack(active, 1).cpu().numpy(), torch.stack(active_path, 1).cpu().numpy()
 
 
+def bound_examples(total: int, count: int) -> np.ndarray:
+    """Choose the images that L_k is taken on: min(count, total) indices, the same for every model, in order."""
+    shuffled = np.random.Generator(np.random.PCG64(100)).permutation(total)
+    return np.sort(shuffled[:count])
+
+
 @torch.no_grad()
 def importance_bound(model: HVAE, images: Tensor, samples: int, seeds: Sequence[int], purpose: str = "bound") -> Bound:
     """L_k with k = samples on images (N, P), by a log-sum-exp that runs over chunks of samples."""

@@ -42,7 +42,7 @@ def run_sweep(
 ) -> tuple[int, Plan]:
     """Train every cell of the request that is not complete; returns the exit status and the plan it carried out.
 
-    Raises HeldError if another run holds the directory, EngineError where Ray cannot do what was asked, and the
+    Raises HeldError if another run holds the directory, SpecError where Ray cannot do what was asked, and the
     errors of planning. The status comes from the ledger alone: 0 complete, 1 cells left behind by trouble with the
     machine, 3 some failed or diverged, 128 + n stopped by signal n.
     """

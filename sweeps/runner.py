@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from types import FrameType
 from typing import Any
 
 from hvae_core.data import DataError
+from hvae_core.spec import SpecError
 from sweeps.claims import holder_of
 from sweeps.ledger import Ledger, Pack
 from sweeps.worker import Job, run_pack
@@ -43,10 +45,6 @@ from ray import tune  # noqa: E402
 
 DRAIN_SECONDS = 12.0  # workers get this long to write their checkpoints after a signal
 OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray takes: nothing large goes through it
-
-
-class EngineError(Exception):
-    """Ray cannot do what was asked; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -90,15 +88,28 @@ def engine(address: str, folder: Path) -> Iterator[None]:
                 "include_dashboard": False,
                 "object_store_memory": OBJECT_STORE_BYTES,
             }
+        elif address != "auto":
+            _reach(address)
         try:
             ray.init(address=address, **options)
         except (ConnectionError, ValueError, RuntimeError) as error:
             first = (str(error).splitlines() or ["no reason given"])[0]
-            raise EngineError(f"address: {address!r} cannot be used: {first}") from error
+            raise SpecError(f"address: {address!r} cannot be used: {first}") from error
         yield
     finally:
         ray.shutdown()
         os.chdir(here)
+
+
+def _reach(address: str) -> None:
+    """Raise SpecError unless something listens at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise SpecError(f"address: {address!r} is not allowed; it must be local, auto or HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise SpecError(f"address: {address!r} cannot be reached: {error.strerror or error}") from error
 
 
 def usable_cpus() -> int:
@@ -110,7 +121,7 @@ def resources(gpus_per_trial: float | None, cpus_per_trial: int, note: Callable[
     """Match what a trial should have with what the started Ray has.
 
     None asks for one GPU where there is one. GPUs asked for where there are none fall back to the CPU with a note.
-    Raises EngineError for what can never be met, which Ray would wait for without end.
+    Raises SpecError for what can never be met, which Ray would wait for without end.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     cpus, gpus = (max((node.get(kind, 0.0) for node in nodes), default=0.0) for kind in ("CPU", "GPU"))
@@ -119,9 +130,9 @@ def resources(gpus_per_trial: float | None, cpus_per_trial: int, note: Callable[
         note(f"no GPU here: --gpus-per-trial {wanted:g} falls back to the CPU, one core for each trial")
         wanted = 0.0
     if wanted > gpus:
-        raise EngineError(f"gpus-per-trial: {wanted:g} is not allowed; the largest node has {gpus:g}")
+        raise SpecError(f"gpus-per-trial: {wanted:g} is not allowed; the largest node has {gpus:g}")
     if cpus_per_trial > cpus:
-        raise EngineError(f"cpus-per-trial: {cpus_per_trial} is not allowed; the largest node has {cpus:g}")
+        raise SpecError(f"cpus-per-trial: {cpus_per_trial} is not allowed; the largest node has {cpus:g}")
     slots = 0
     for node in nodes:
         fits = node.get("CPU", 0.0) // cpus_per_trial

@@ -15,13 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import safetensors.torch
 import torch
 
 from hvae_core.checkpoint import remove_checkpoints
 from hvae_core.data import DataError, Dataset, load_dataset
-from hvae_core.evaluate import evaluate, importance_bound
+from hvae_core.evaluate import bound_examples, evaluate, importance_bound
 from hvae_core.train import Interrupted, PackTrainer, TrainedPack, train_pack
 from sweeps.cell import Cell
 from sweeps.claims import Claim, HeldError
@@ -177,8 +176,8 @@ def measure(
     """Take the final metrics of every member on the whole test set, with L_100 on a seeded choice of its images."""
     seeds = [cell.member.seed for cell in cells]
     metrics = evaluate(trained.model, torch.from_numpy(data.test).to(device), seeds, "test")
-    count = min(ll_examples, len(data.test))
-    chosen = np.sort(np.random.Generator(np.random.PCG64(100)).permutation(len(data.test))[:count])
+    chosen = bound_examples(len(data.test), ll_examples)
+    count = len(chosen)
     rows: list[dict[str, Any]] = [metrics.row(i) for i in range(len(cells))]
     if count:
         images = torch.from_numpy(data.test[chosen]).to(device)

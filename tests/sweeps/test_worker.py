@@ -7,16 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 
 import sweeps.worker as module
 from hvae_core.data import DataError, Dataset
 from hvae_core.evaluate import evaluate
-from hvae_core.model import HVAE
+from sweeps import load_cell
 from sweeps.claims import Claim
 from sweeps.grid import SweepSpec
-from sweeps.ledger import Ledger, Pack
+from sweeps.ledger import Ledger, LedgerError, Pack
 from sweeps.plan import plan_sweep, request_entry
 from sweeps.worker import Job, run_pack
 
@@ -63,20 +62,32 @@ def test_a_pack_becomes_one_record_per_cell(ledger: Ledger, spec: SweepSpec, job
     assert not ledger.pack_path(packs[0].id).exists(), "checkpoints go when a pack is complete"
 
 
-def test_the_kept_weights_are_the_measured_model(ledger: Ledger, bars: Dataset, job: Job, packs: list[Pack]) -> None:
-    """Load one member alone from its file and measure it again: the record's numbers."""
+def test_a_loaded_cell_is_the_measured_model(ledger: Ledger, bars: Dataset, job: Job, packs: list[Pack]) -> None:
+    """Load one member alone from its folder and measure it again: the record's numbers."""
     run_pack(job, packs[1])
     for cell_id in packs[1].cells:
         record = ledger.record(cell_id)
         assert record is not None
         assert record.result is not None
-        cell = record.cell
-        model = HVAE.build(cell.model, torch.zeros(16), [cell.member.seed])
-        file = ledger.cell_path(cell_id) / "weights.safetensors"
-        model.load_state_dict(safetensors.torch.load_file(file))
-        again = evaluate(model, torch.from_numpy(bars.test), [cell.member.seed], "test").row(0)
+        trained = load_cell(ledger.cell_path(cell_id))
+        assert trained.cell == record.cell
+        again = evaluate(trained.model, torch.from_numpy(bars.test), [trained.cell.member.seed], "test").row(0)
         for name, value in again.items():
             assert record.result[name] == pytest.approx(value, abs=1e-4), name
+
+
+def test_weights_that_are_none_are_refused_in_one_line(ledger: Ledger, job: Job, packs: list[Pack]) -> None:
+    run_pack(job, packs[0])
+    folder = ledger.cell_path(packs[0].cells[0])
+    file = folder / "weights.safetensors"
+    for damage in (b"", file.read_bytes()[:-8], b"\x80\x04garbage", None):
+        file.unlink()
+        if damage is not None:
+            file.write_bytes(damage)
+        with pytest.raises(LedgerError, match="weights") as error:
+            load_cell(folder)
+        assert "\n" not in str(error.value)
+        file.touch()
 
 
 def test_a_stopped_pack_goes_on_to_the_same_bits(

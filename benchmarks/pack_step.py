@@ -1,0 +1,92 @@
+"""Cost of a training step: a pack of members against the same members one at a time, and against the arithmetic.
+
+    python benchmarks/pack_step.py --model mlp4x16h64 --batch-size 64 --members 11
+
+Prints milliseconds per model-step and ratios, all from one process and one thread, the variants in turn so that the
+machine's drift hits them alike. `floor` is the step's matrix products at the rate of a 512 x 512 x 512 float32 product
+measured in the same run: what the step would cost if nothing but the products took time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import torch
+
+from hvae_core.data import load_dataset
+from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, TrainSpec
+from hvae_core.train import PackTrainer
+
+
+def operations(spec: ModelSpec, pixels: int, batch: int, ou_samples: int) -> float:
+    """Floating-point operations of one model-step's matrix products, forward and backward."""
+
+    def network(inputs: int, hidden: int, outputs: int, rows: int, input_gradient: bool = True) -> int:
+        layers = (inputs * hidden, hidden * hidden, hidden * outputs)
+        forward = 2 * rows * sum(layers)
+        backward = 2 * forward - (0 if input_gradient else 2 * rows * layers[0])
+        return forward + backward
+
+    below = (pixels, *spec.latents[:-1])
+    total = 0
+    for i, (lower, hidden, upper) in enumerate(zip(below, spec.hidden, spec.latents, strict=True)):
+        total += network(lower, hidden, 2 * upper, batch, input_gradient=i > 0)
+        total += network(upper, hidden, 2 * lower, batch * ou_samples) if i else network(upper, hidden, lower, batch)
+    return float(total)
+
+
+def seconds_per_step(trainer: PackTrainer, steps: int) -> float:
+    """Wall time of one step, over `steps` steps."""
+    start = time.perf_counter()
+    for _ in range(steps):
+        trainer.advance()
+    return (time.perf_counter() - start) / steps
+
+
+def product_rate(repeats: int = 30) -> float:
+    """Operations per second of a 512^3 float32 product."""
+    a, b = torch.randn(512, 512), torch.randn(512, 512)
+    start = time.perf_counter()
+    for _ in range(repeats):
+        a @ b
+    return 2 * 512**3 * repeats / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="mlp4x16h64")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--members", type=int, default=11)
+    parser.add_argument("--ou-samples", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=40, help="of each variant in each round")
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    data, spec = load_dataset("mnist"), ModelSpec.parse(given.model)
+    train = TrainSpec(batch_size=given.batch_size)
+
+    def trainer(members: int) -> PackTrainer:
+        pack = [Member(ObjectiveSpec(i / max(1, members - 1), given.ou_samples)) for i in range(members)]
+        return PackTrainer(spec, pack, train, data, torch.device("cpu"))
+
+    alone, packed = trainer(1), trainer(given.members)
+    seconds_per_step(alone, 5), seconds_per_step(packed, 5)  # warm up
+    floor = operations(spec, data.train.shape[1], given.batch_size, given.ou_samples)
+    rows = []
+    for _ in range(given.rounds):
+        one = seconds_per_step(alone, given.steps)
+        many = seconds_per_step(packed, max(1, given.steps // 4)) / given.members
+        rows.append((one, many, floor / product_rate()))
+    one, many, least = (statistics.median(column) for column in zip(*rows, strict=True))
+    print(f"{spec.name}, batch {given.batch_size}, K = {given.ou_samples}, torch {torch.__version__}, 1 thread")
+    print("| one at a time, ms | packed, ms per model-step | floor, ms | one / packed | packed / floor |")
+    print("|---|---|---|---|---|")
+    ratios = f"{one / many:.2f} | {many / least:.2f}"
+    print(f"| {one * 1e3:.2f} | {many * 1e3:.2f} (M = {given.members}) | {least * 1e3:.2f} | {ratios} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Train one pack without Ray, with torch and numpy alone: `python -m hvae_core --help`.
+
+python -m hvae_core --model mlp4x40 --dataset mnist --rho 0.5 0.9 1 --steps 1000 --out pack.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from hvae_core.data import BINARISE, DataError, load_dataset
+from hvae_core.evaluate import bound_examples, evaluate, importance_bound
+from hvae_core.spec import PRECISIONS, SMOOTHINGS, Member, ModelSpec, ObjectiveSpec, SpecError, TrainSpec
+from hvae_core.train import PackTrainer, train_pack
+
+
+def main() -> int:
+    """Train every rho of every seed as one stacked model and write their unsmoothed test metrics as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m hvae_core", description=main.__doc__)
+    parser.add_argument("--model", default="mlp4x40")
+    parser.add_argument("--dataset", default="mnist")
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--binarise", choices=BINARISE, default="static")
+    parser.add_argument("--rho", type=float, nargs="+", default=[1.0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--steps", type=int, default=100_000)
+    parser.add_argument("--batch-size", type=int, default=100)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--ou-samples", type=int, default=5)
+    parser.add_argument("--smoothing", choices=SMOOTHINGS, default="mean_std")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--eval-every", type=int, default=0)
+    parser.add_argument("--ll-examples", type=int, default=500)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--checkpoints", type=Path, help="a folder to continue from")
+    parser.add_argument("--out", type=Path, help="a file; without it, standard output")
+    given = parser.parse_args()
+    try:
+        spec = ModelSpec.parse(given.model)
+        members = [
+            Member(ObjectiveSpec(rho, given.ou_samples, given.smoothing), seed)
+            for seed in given.seeds
+            for rho in given.rho
+        ]
+        run = TrainSpec(given.steps, given.batch_size, given.lr, given.precision)
+        data = load_dataset(given.dataset, binarise=given.binarise, data_dir=given.data_dir)
+    except (SpecError, DataError) as error:
+        parser.exit(2, f"error: {error}\n")
+    torch.set_num_threads(1)
+    said = [time.monotonic()]
+
+    def report(trainer: PackTrainer) -> None:
+        if time.monotonic() - said[0] > 30:
+            said[0] = time.monotonic()
+            rate = trainer.step * len(members) / max(trainer.seconds, 1e-9)
+            print(f"step {trainer.step}/{run.steps}, {rate:,.0f} model-steps/s", file=sys.stderr, flush=True)
+
+    trained = train_pack(
+        spec,
+        members,
+        run,
+        data,
+        device=given.device,
+        eval_every=given.eval_every,
+        checkpoints=given.checkpoints,
+        on_progress=report,
+    )
+    test = torch.from_numpy(data.test).to(given.device)
+    metrics = evaluate(trained.model, test, [m.seed for m in members], "test")
+    rows = [
+        {"rho": m.objective.rho, "seed": m.seed, **metrics.row(i), "diverged": trained.diverged[i]}
+        for i, m in enumerate(members)
+    ]
+    if given.ll_examples > 0:
+        chosen = torch.from_numpy(bound_examples(len(test), given.ll_examples)).to(given.device)
+        bound = importance_bound(trained.model, test[chosen], 100, [m.seed for m in members])
+        for i, row in enumerate(rows):
+            row |= {"ll_100": float(bound.value[i]), "ll_100_se": float(bound.standard_error[i])}
+    text = json.dumps(
+        {
+            "model": spec.name,
+            "data": {"reference": data.reference, "binarise": data.binarise, "checksum": data.checksum},
+            "train": vars(run),
+            "torch": torch.__version__,
+            "device": str(given.device),
+            "seconds": trained.seconds,
+            "members": rows,
+            "history": trained.history,
+        },
+        indent=1,
+    )
+    if given.out:
+        given.out.write_text(text + "\n")
+    else:
+        print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

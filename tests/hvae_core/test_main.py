@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hvae_core", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_pack_without_ray(tmp_path: Path, write_images: Callable[..., Path]) -> None:
+    images = str(write_images(tmp_path / "bars.npz"))
+    small = ["--model", "mlp2x3h6", "--dataset", images, "--steps", "20", "--batch-size", "8", "--ll-examples", "5"]
+    done = run(*small, "--rho", "0.5", "1", "--seeds", "0", "3", "--eval-every", "10", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert [(m["seed"], m["rho"]) for m in facts["members"]] == [(0, 0.5), (0, 1.0), (3, 0.5), (3, 1.0)]
+    for member, history in zip(facts["members"], facts["history"], strict=True):
+        assert abs(member["elbo"] - (member["recon"] - member["kl_total"])) < 1e-9
+        assert [row["step"] for row in history] == [10, 20]
+    assert facts["data"]["reference"] == images
+    wrong = run("--model", "mlp", "--device", "cpu")
+    assert wrong.returncode == 2
+    assert wrong.stderr.count("\n") == 1
