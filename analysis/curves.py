@@ -1,0 +1,142 @@
+"""A curve: the cells that differ in nothing but rho and seed.
+
+Everything else that can change a cell's numbers is part of the curve's key, so no line ever joins two experiments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from hvae_core.spec import ModelSpec
+
+DATA = ("dataset", "source", "checksum", "binarise")
+SETTINGS = (
+    *("ou_samples", "smoothing", "beta_top", "kl_anneal", "free_bits", "iwae_k"),
+    *("steps", "batch_size", "lr", "precision"),
+)
+CURVE = (*DATA, "model", *SETTINGS)
+
+ALWAYS_SAID = ("ou_samples", "steps", "seeds")
+DEFAULTS: dict[str, Any] = {
+    "binarise": "static",
+    "smoothing": "mean_std",
+    "beta_top": 1.0,
+    "kl_anneal": None,
+    "free_bits": None,
+    "iwae_k": 1,
+    "precision": "float32",
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Cells of one curve. `key` holds the values of the CURVE columns, with None for a missing one."""
+
+    key: tuple[Any, ...]
+    rows: pd.DataFrame
+
+    def __getitem__(self, name: str) -> Any:
+        return self.key[CURVE.index(name)]
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        """The CURVE columns, by name."""
+        return dict(zip(CURVE, self.key, strict=True))
+
+    @property
+    def complete(self) -> pd.DataFrame:
+        """Rows of cells that have results."""
+        return self.rows[self.rows["state"] == "complete"]
+
+    @property
+    def data(self) -> tuple[Any, ...]:
+        """What tells its data from that of other curves: dataset, source, checksum, binarisation."""
+        return tuple(self[name] for name in DATA)
+
+    @property
+    def variant(self) -> tuple[Any, ...]:
+        """What tells it from other curves of the same data and model."""
+        return tuple(self[name] for name in SETTINGS)
+
+    @property
+    def name(self) -> str:
+        """`dataset:source`, with the start of the checksum for a user's own file."""
+        name = f"{self['dataset']}:{self['source']}"
+        return f"{name} ({self['checksum'][:8]})" if self["source"] == "npz" else name
+
+    @property
+    def top_width(self) -> int:
+        """Units D of the top layer."""
+        return ModelSpec.parse(self["model"]).latents[-1]
+
+    @property
+    def seeds(self) -> str:
+        """How many seeds are complete, over rho: `1 seed`, `3 seeds`, `1-3 seeds` where it varies."""
+        counts = self.complete.groupby("rho")["seed"].nunique()
+        if counts.empty:
+            return "no complete seed"
+        low, high = int(counts.min()), int(counts.max())
+        return f"{high} seed{'s' if high > 1 else ''}" if low == high else f"{low}–{high} seeds"
+
+
+def curves(frame: pd.DataFrame) -> list[Curve]:
+    """Split a tidy frame into its curves, in the order of their first rows."""
+    groups = frame.groupby(list(CURVE), dropna=False, sort=False)
+    return [Curve(tuple(map(_known, key)), rows) for key, rows in groups]
+
+
+def settings(curve: Curve) -> dict[str, str]:
+    """Say each setting of a curve in a few words, in the order in which a legend names them."""
+    anneal, bits = curve["kl_anneal"], curve["free_bits"]
+    return {
+        "checksum": f"checksum {curve['checksum'][:8]}",
+        "binarise": f"{curve['binarise']} binarisation",
+        "ou_samples": f"K = {curve['ou_samples']}",
+        "smoothing": f"smoothing {curve['smoothing']}",
+        "beta_top": f"β_top = {curve['beta_top']:g}",
+        "kl_anneal": "no KL annealing" if anneal is None else f"KL annealing {anneal}",
+        "free_bits": "no free bits" if bits is None else f"free bits {bits:g} nats",
+        "iwae_k": f"IWAE k = {curve['iwae_k']}",
+        "steps": f"{curve['steps']:,} steps",
+        "batch_size": f"batch {curve['batch_size']}",
+        "lr": f"lr {curve['lr']:g}",
+        "precision": str(curve["precision"]),
+        "seeds": curve.seeds,
+    }
+
+
+def curves_in_words(group: Sequence[Curve]) -> tuple[list[str], list[list[str]]]:
+    """Return what the curves of a panel have in common, and what each has of its own.
+
+    K, steps and seeds are always said; other settings where they differ between the curves or are not the default.
+    Devices mixed within one curve are flagged: they agree within rounding only.
+    """
+    said = [settings(curve) for curve in group]
+    names = list(said[0])
+    differing = [name for name in names if len({each[name] for each in said}) > 1]
+    if "checksum" in differing and not _same_name_twice(group):
+        differing.remove("checksum")
+    first = group[0].declared
+    unusual = [name for name, default in DEFAULTS.items() if first[name] != default]
+    shared = [said[0][n] for n in names if n not in differing and n in (*ALWAYS_SAID, *unusual)]
+    own = [[curve.name, *(each[n] for n in differing), *_mixed(curve)] for curve, each in zip(group, said, strict=True)]
+    return shared, own
+
+
+def _known(value: Any) -> Any:
+    return None if pd.isna(value) else value
+
+
+def _same_name_twice(group: Sequence[Curve]) -> bool:
+    """Whether two contents carry one name, so that only the checksum tells them apart."""
+    contents = {(curve.name, curve["checksum"]) for curve in group}
+    return len({name for name, _ in contents}) < len(contents)
+
+
+def _mixed(curve: Curve) -> list[str]:
+    devices = sorted({str(device) for device in curve.complete["device"].dropna()})
+    return [f"mixed devices: {', '.join(devices)}"] if len(devices) > 1 else []

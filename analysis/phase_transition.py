@@ -1,0 +1,112 @@
+"""From results directories to the phase-transition figure on disk, with the csv files behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis import style
+from analysis.critical import CriticalRho
+from analysis.curves import Curve, curves, curves_in_words
+from analysis.gather import GatherError, gather
+from analysis.phase_figure import MAX_MODELS, draw_phase_transition, models_drawn
+from analysis.summary import summarise
+
+__all__ = ["Report", "draw_phase_transition", "phase_transition", "summarise", "write_figure"]
+
+NAME = "phase-transition"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written, a line on everything left out, and the critical rho of each curve (see `CriticalRho`)."""
+
+    files: list[Path]
+    notes: list[str]
+    critical: pd.DataFrame
+
+
+def phase_transition(
+    directories: Sequence[Path],
+    out: Path | None = None,
+    formats: Sequence[str] = ("png", "pdf"),
+    title: bool = True,
+    datasets: Sequence[str] = (),
+    models: Sequence[str] = (),
+) -> Report:
+    """Gather results directories and write the figure, to `<first directory>/figures` unless `out` says otherwise.
+
+    `datasets` (each `name` or `name:source`) and `models` keep only those; none keeps all. Raises GatherError where
+    there is nothing to plot, ValueError for an unknown format, OSError where nothing can be written.
+    """
+    gathered = gather(directories)
+    frame = _only(
+        gathered.frame, "datasets", datasets, lambda row: (row["dataset"], f"{row['dataset']}:{row['source']}")
+    )
+    frame = _only(frame, "models", models, lambda row: (row["model"],))
+    states = frame["state"].value_counts()
+    if not states.get("complete", 0):
+        others = ", ".join(f"{count} {state}" for state, count in states.items())
+        raise GatherError(f"nothing to plot: {len(frame)} cells, 0 complete ({others})")
+    critical = CriticalRho()(frame)
+    figure = draw_phase_transition(frame, critical, title=title)
+    directory = directories[0] / "figures" if out is None else out
+    files = write_figure(figure, summarise(frame), critical, directory, formats=formats)
+    return Report(files, gathered.notes + _left_out(frame), critical)
+
+
+def write_figure(
+    figure: Figure,
+    summary: pd.DataFrame,
+    critical: pd.DataFrame,
+    directory: Path,
+    name: str = NAME,
+    formats: Sequence[str] = ("png", "pdf"),
+) -> list[Path]:
+    """Write `<name>.png|pdf|svg`, `<name>.csv` (the summary behind it) and `<name>-critical.csv`; returns the paths.
+
+    Raises what `style.write_files` raises.
+    """
+    return style.write_files(figure, directory, name, formats, {name: summary, f"{name}-critical": critical})
+
+
+def _only(
+    frame: pd.DataFrame, option: str, wanted: Sequence[str], names: Callable[[pd.Series], tuple[str, ...]]
+) -> pd.DataFrame:
+    """Keep the rows that go by one of the wanted names; raises GatherError for a name that no row goes by."""
+    if not wanted:
+        return frame
+    by_row = [names(row) for _, row in frame.iterrows()]
+    there = dict.fromkeys(each[-1] for each in by_row)
+    for name in wanted:
+        if not any(name in each for each in by_row):
+            raise GatherError(f"{option}: {name!r} is not in these results, which hold {', '.join(there)}")
+    return frame[[bool(set(each) & set(wanted)) for each in by_row]]
+
+
+def _left_out(frame: pd.DataFrame) -> list[str]:
+    """One line per curve with cells that are not complete, and one for models beyond the last column."""
+    every = curves(frame)
+    notes = []
+    for curve in every:
+        missing = curve.rows.loc[curve.rows["state"] != "complete", "state"].value_counts()
+        if len(missing):
+            states = ", ".join(f"{count} {state}" for state, count in missing.items())
+            drawn = "" if len(curve.complete) else "; it is not drawn"
+            notes.append(
+                f"{_name(curve)}: {missing.sum()} of {len(curve.rows)} cells are not complete ({states}){drawn}"
+            )
+    drawn_models = models_drawn([curve for curve in every if len(curve.complete)])
+    beyond = dict.fromkeys(c["model"] for c in every if len(c.complete) and c["model"] not in drawn_models)
+    if beyond:
+        notes.append(f"a figure shows {MAX_MODELS} models; left out: {', '.join(beyond)} (choose with --models)")
+    return notes
+
+
+def _name(curve: Curve) -> str:
+    shared, own = curves_in_words([curve])
+    return ", ".join([curve["model"], *own[0], *(words for words in shared if words != curve.seeds)])

@@ -1,0 +1,77 @@
+"""The rho axis: linear, or stretched towards 1 where the grid is.
+
+Grids crowd near rho = 1, where the transition sits, and still start at 0 to show the plateau. On a linear axis the
+part that matters would be a sliver. The stretched axis has
+
+    position(rho) = -log(1 - a rho),  a = 0.97
+
+so distances grow like 1 / (1 - a rho): nearly linear at small rho, and finite at rho = 1, which a log scale of
+1 - rho is not. Ticks carry true rho values and every value of the grid has a minor tick. One smooth scale was
+preferred to a second, zoomed panel (which shows each curve twice) and to a broken axis (which bends the curves).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+
+STRETCH = 0.97
+SCALES = ("auto", "linear", "stretched")
+_NICE = (1, 0, 0.5, 0.9, 0.8, 0.95, 0.7, 0.2, 0.98, 0.6, 0.85, 0.3, 0.4, 0.1, 0.99, 0.97, 0.93, 0.96, 0.94)
+
+
+def stretch(rho: Any) -> Any:
+    """Position on the stretched axis; beyond rho = 1.03 there is none."""
+    return -np.log1p(-STRETCH * np.minimum(rho, 1.03))
+
+
+def unstretch(position: Any) -> Any:
+    """Rho at a position of the stretched axis."""
+    return -np.expm1(-np.asarray(position)) / STRETCH
+
+
+def is_crowded(rhos: Sequence[float]) -> bool:
+    """Whether more than half of the distinct rho values lie in the last quarter of their range."""
+    grid = np.unique(rhos)
+    return len(grid) > 2 and float(np.median(grid)) > grid[0] + 0.75 * (grid[-1] - grid[0])
+
+
+def set_rho_axis(axes: Sequence[Axes], rhos: Sequence[float], inches: float, scale: str = "auto") -> bool:
+    """Give axes that are `inches` wide the rho axis of a grid; returns whether it is stretched.
+
+    "auto" stretches where `is_crowded`. Raises ValueError for another scale than SCALES.
+    """
+    if scale not in SCALES:
+        raise ValueError(f"x_scale: {scale!r} is not allowed; it must be {', '.join(SCALES)}")
+    grid = np.unique(rhos)
+    stretched = scale == "stretched" or (scale == "auto" and is_crowded(rhos))
+    ends = stretch(grid[[0, -1]]) if stretched else grid[[0, -1]]
+    pad = 0.04 * (ends[1] - ends[0]) or 0.05
+    limits = np.array([ends[0] - pad, ends[1] + pad])
+    for ax in axes:
+        if stretched:
+            ax.set_xscale("function", functions=(stretch, unstretch))
+        low, high = unstretch(limits) if stretched else limits
+        ax.set_xlim(float(low), float(high))
+        if stretched or len(grid) == 1:
+            ax.xaxis.set_major_locator(FixedLocator(_ticks(grid, limits, inches, stretched)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.xaxis.set_minor_locator(FixedLocator(grid.tolist()))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    return stretched
+
+
+def _ticks(grid: Any, limits: Any, inches: float, stretched: bool) -> list[float]:
+    """Choose round rho values whose labels stay apart, the first and last of the grid before all others."""
+    place = stretch if stretched else np.asarray
+    apart = 0.27 / inches * (limits[1] - limits[0])
+    chosen: list[float] = []
+    for value in (float(grid[-1]), float(grid[0]), *_NICE):
+        inside = grid[0] <= value <= grid[-1]
+        if inside and all(abs(place(value) - place(other)) >= apart for other in chosen):
+            chosen.append(value)
+    return sorted(chosen)

@@ -1,0 +1,239 @@
+"""The critical rho of curves whose critical rho is known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.critical import (
+    COLLAPSED,
+    COLUMNS,
+    NO_COLLAPSE,
+    NUMBERS,
+    RETURNS,
+    TOO_FEW,
+    TRANSITION,
+    CriticalRho,
+    retained_variance,
+)
+from analysis.curves import CURVE
+
+DECLARED: dict[str, Any] = {
+    **{"dataset": "mnist", "source": "embedded", "checksum": "0" * 64, "binarise": "static", "model": "mlp4x40"},
+    **{"ou_samples": 5, "smoothing": "mean_std", "beta_top": 1.0, "kl_anneal": None, "free_bits": math.nan},
+    **{"iwae_k": 1, "steps": 3000, "batch_size": 100, "lr": 1e-3, "precision": "float32"},
+}
+Values = Sequence[float] | np.ndarray[Any, np.dtype[np.float64]]
+
+
+def frame_of(rho: Values, seeds: Mapping[int, Values], **declared: object) -> pd.DataFrame:
+    """Cells of one curve: top KL in nats by seed and rho; NaN is a cell that is still pending."""
+    rows = [
+        {**DECLARED, **declared, "rho": r, "seed": seed, "kl_top": kl, "state": "pending" if kl != kl else "complete"}
+        for seed, values in seeds.items()
+        for r, kl in zip(rho, values, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def only(frame: pd.DataFrame, rule: Callable[[pd.DataFrame], pd.DataFrame] | None = None) -> dict[str, Any]:
+    found = (rule or CriticalRho())(frame)
+    assert list(found) == list(COLUMNS)
+    assert len(found) == 1
+    return {str(name): value for name, value in found.iloc[0].items()}
+
+
+def test_straight_line_crosses_in_the_middle() -> None:
+    row = only(frame_of([0, 0.5, 1], {0: [10, 5, 0]}))
+    assert row["rho_critical"] == 0.5
+    assert row["plateau"] == 10
+    assert row["width_10_90"] == pytest.approx(0.8)
+    assert row["c_critical"] == pytest.approx(0.25 * 0.8 + 0.2)
+    assert row["verdict"] == TRANSITION
+    assert (row["n_rho"], row["n_seeds"]) == (3, 1)
+
+
+def test_step_crosses_between_its_neighbours() -> None:
+    row = only(frame_of([0, 0.8, 0.9, 0.92, 1], {0: [20, 20, 20, 0, 0]}))
+    assert row["rho_critical"] == pytest.approx(0.91)
+    assert (row["bracket_low"], row["bracket_high"]) == (0.9, 0.92)
+    assert row["width_10_90"] == pytest.approx(0.8 * 0.02)
+
+
+@pytest.mark.parametrize(("critical", "width"), [(0.3, 0.02), (0.7, 0.05), (0.94, 0.008)])
+def test_sigmoid_is_found_on_a_fine_grid(critical: float, width: float) -> None:
+    rho = np.linspace(0, 1, 2001)
+    row = only(frame_of(rho, {0: 25 / (1 + np.exp((rho - critical) / width))}))
+    assert row["rho_critical"] == pytest.approx(critical, abs=1e-4)
+    assert row["width_10_90"] == pytest.approx(2 * width * math.log(9), rel=0.02)
+
+
+def test_the_last_of_several_falls_counts() -> None:
+    row = only(frame_of([0, 0.2, 0.4, 0.6, 0.8, 1], {0: [10, 0, 10, 10, 0, 0]}))
+    assert row["rho_critical"] == pytest.approx(0.7)
+
+
+def test_the_median_over_seeds_is_what_crosses() -> None:
+    row = only(frame_of([0, 0.5, 1], {0: [10, 5, 0], 1: [10, 10, 10], 2: [10, 5, 0]}))
+    assert row["rho_critical"] == 0.5
+
+
+def test_pending_cells_count_for_nothing() -> None:
+    nan = math.nan
+    row = only(frame_of([0, 0.25, 0.5, 1], {0: [10, nan, 5, 0], 1: [nan, nan, 5, nan]}))
+    assert (row["rho_critical"], row["n_rho"], row["n_seeds"]) == (0.5, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ([0.9, 0.4, 0.0, 0.0], COLLAPSED),
+        ([10, 10, 9, 5], NO_COLLAPSE),
+        ([2, 3, 5, 10], NO_COLLAPSE),
+        ([10, 0, math.nan, math.nan], TOO_FEW),
+        ([0, math.nan, math.nan, math.nan], TOO_FEW),
+    ],
+)
+def test_no_transition_is_said_in_words(values: Sequence[float], verdict: str) -> None:
+    row = only(frame_of([0, 0.5, 0.9, 1], dict.fromkeys(range(4), values)))
+    assert row["verdict"] == verdict
+    assert all(math.isnan(row[name]) for name in NUMBERS)
+
+
+def test_a_layer_that_comes_back_is_said() -> None:
+    row = only(frame_of([0, 0.5, 0.75, 1], {0: [10, 0, 0, 8]}))
+    assert row["verdict"] == RETURNS
+    assert row["rho_critical"] == 0.25
+
+
+def test_no_complete_cell_gives_no_row() -> None:
+    found = CriticalRho()(frame_of([0, 0.5, 1], {0: [math.nan] * 3}))
+    assert found.empty
+    assert list(found) == list(COLUMNS)
+
+
+@pytest.mark.parametrize("name", CURVE)
+def test_whatever_else_differs_makes_another_curve(name: str) -> None:
+    others = {"kl_anneal": "0:10", "free_bits": 0.5}
+    value = DECLARED[name]
+    other = others.get(name, value + "x" if isinstance(value, str) else value * 2 if name not in others else None)
+    both = [frame_of([0, 0.5, 1], {0: [10, 5, 0]}), frame_of([0, 0.5, 1], {0: [20, 20, 0]}, **{name: other})]
+    found = CriticalRho()(pd.concat(both, ignore_index=True))
+    assert found["rho_critical"].tolist() == [0.5, 0.75]
+    assert found[name].tolist()[1] == other
+
+
+def test_c_is_one_without_smoothing() -> None:
+    assert retained_variance(1.0, 5) == retained_variance(0.3, 1) == 1
+    assert retained_variance(0.0, 5) == 0.2
+
+
+# uncertainty --------------------------------------------------------------------------------------------------
+
+
+def noisy(spread: float, seeds: int, critical: float = 0.9) -> pd.DataFrame:
+    """Sigmoids whose crossings scatter normally about `critical`."""
+    rho = np.linspace(0.7, 1, 61)
+    shifts = critical + spread * np.random.default_rng(1).standard_normal(seeds)
+    return frame_of(rho, {i: 20 / (1 + np.exp((rho - shift) / 0.01)) for i, shift in enumerate(shifts)})
+
+
+def test_interval_needs_three_seeds() -> None:
+    assert math.isnan(only(noisy(0.01, 2))["interval_low"])
+    row = only(noisy(0.01, 3))
+    assert row["interval_low"] < row["rho_critical"] < row["interval_high"]
+    assert row["crossing_share"] == 1
+
+
+def test_interval_contains_the_truth_and_shrinks_with_the_noise() -> None:
+    wide, narrow = only(noisy(0.02, 15)), only(noisy(0.005, 15))
+    for row in (wide, narrow):
+        assert row["interval_low"] < 0.9 < row["interval_high"]
+    sizes = [row["interval_high"] - row["interval_low"] for row in (wide, narrow)]
+    assert sizes[0] / sizes[1] == pytest.approx(4, rel=0.3)
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.95])
+def test_interval_agrees_with_that_of_the_median_of_crossings(coverage: float) -> None:
+    row = only(noisy(0.01, 101), CriticalRho(coverage=coverage))
+    shifts = 0.9 + 0.01 * np.random.default_rng(1).standard_normal(101)
+    draws = np.random.default_rng(2).choice(shifts, (4000, 101))
+    low, high = np.percentile(np.median(draws, axis=1), [50 - 50 * coverage, 50 + 50 * coverage])
+    assert (row["interval_low"], row["interval_high"]) == pytest.approx((low, high), abs=1e-3)  # two neighbouring seeds
+
+
+def test_seeds_are_resampled_whole() -> None:
+    """A resample is early with probability 7/27 and late otherwise; drawn per rho, one in five would be a mixture."""
+    early, late = [10, 10, 0, 0, 0, 0], [10, 10, 10, 10, 0, 0]
+    row = only(frame_of([0, 0.2, 0.4, 0.6, 0.8, 1], {0: early, 1: late, 2: late}), CriticalRho(coverage=0.6))
+    assert (row["interval_low"], row["interval_high"]) == (pytest.approx(0.3), pytest.approx(0.7))
+
+
+def test_resamples_without_a_collapse_are_counted() -> None:
+    row = only(frame_of([0, 0.5, 1], {0: [10, 10, 10], 1: [10, 5, 0], 2: [10, 5, 0]}))
+    assert row["crossing_share"] == pytest.approx(20 / 27, abs=0.03)
+    assert row["interval_low"] <= 0.5 <= row["interval_high"]
+
+
+def test_incomplete_seeds_still_give_an_interval() -> None:
+    nan = math.nan
+    row = only(frame_of([0, 0.4, 0.6, 1], {0: [10, 10, nan, 0], 1: [10, nan, 0, 0], 2: [nan, 10, 0, nan]}))
+    assert row["rho_critical"] == 0.5
+    assert 0.3 <= row["interval_low"] <= 0.5 <= row["interval_high"] <= 0.7
+
+
+def test_the_bootstrap_repeats() -> None:
+    frame = noisy(0.01, 7)
+    pd.testing.assert_frame_equal(CriticalRho()(frame), CriticalRho()(frame))
+    assert only(frame, CriticalRho(seed=1, resamples=50)) != only(frame)
+
+
+# invariances --------------------------------------------------------------------------------------------------
+
+curve_tables = st.integers(3, 7).flatmap(
+    lambda n: st.lists(st.lists(st.floats(0, 40), min_size=n, max_size=n), min_size=1, max_size=4)
+)
+
+
+def grid(table: Sequence[Sequence[float]]) -> list[float]:
+    return [i / len(table[0]) for i in range(len(table[0]))]
+
+
+@settings(max_examples=60, deadline=None)
+@given(curve_tables, st.integers(-8, 8))
+def test_scaling_the_kl_scales_the_plateau_and_nothing_else(table: list[list[float]], power: int) -> None:
+    rule = CriticalRho(floor=0.0, resamples=100)
+    scaled = [[value * 2.0**power for value in row] for row in table]
+    one, other = (only(frame_of(grid(t), dict(enumerate(t))), rule) for t in (table, scaled))
+    assert other.pop("plateau") == one.pop("plateau") * 2.0**power
+    pd.testing.assert_series_equal(pd.Series(one), pd.Series(other))
+
+
+@settings(max_examples=60, deadline=None)
+@given(curve_tables, st.randoms(use_true_random=False))
+def test_the_order_of_rows_does_not_matter(table: list[list[float]], random: Any) -> None:
+    rule = CriticalRho(resamples=100)
+    frame = frame_of(grid(table), dict(enumerate(table)))
+    order = list(frame.index)
+    random.shuffle(order)
+    pd.testing.assert_frame_equal(rule(frame), rule(frame.loc[order]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(curve_tables)
+def test_the_crossing_lies_in_its_bracket_and_at_half_height(table: list[list[float]]) -> None:
+    row = only(frame_of(grid(table), dict(enumerate(table))), CriticalRho(resamples=10))
+    if row["verdict"] in (TRANSITION, RETURNS):
+        assert row["bracket_low"] <= row["rho_critical"] <= row["bracket_high"]
+        height = np.interp(row["rho_critical"], grid(table), np.median(table, axis=0))
+        assert height == pytest.approx(row["plateau"] / 2, abs=1e-9)
+        assert 1 / 5 <= row["c_critical"] <= 1
+    else:
+        assert math.isnan(row["rho_critical"])

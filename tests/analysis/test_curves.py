@@ -1,0 +1,98 @@
+"""What makes a curve, and what a legend says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.curves import CURVE, curves, curves_in_words
+from analysis.gather import gather
+from analysis.legend import critical_in_words, wrapped
+from hvae_core.spec import TrainSpec
+from sweeps.cell import Cell
+
+MakeFrame = Callable[..., pd.DataFrame]
+Make = Callable[..., list[Cell]]
+
+
+def test_a_curve_holds_every_rho_and_seed(make_frame: MakeFrame) -> None:
+    frame = make_frame(datasets=("mnist:embedded", "glyphs:embedded"), seeds=(0, 1))
+    found = curves(frame)
+    assert [curve.name for curve in found] == ["glyphs:embedded", "mnist:embedded"]
+    assert all(len(curve.rows) == 22 for curve in found)
+
+
+def test_every_declared_column_but_rho_seed_and_names_is_part_of_the_key(make_frame: MakeFrame) -> None:
+    declared = set(list(make_frame())[2:23])
+    assert declared - set(CURVE) == {"family", "depth", "width", "rho", "method", "seed"}
+
+
+def test_the_plain_vae_at_rho_1_belongs_to_the_curve(make_frame: MakeFrame) -> None:
+    frame = make_frame(rhos=(0.5, 1.0))
+    assert set(frame["method"]) == {"hvae", "vae"}
+    assert len(curves(frame)) == 1
+
+
+def test_shared_settings_are_said_once_and_others_per_curve(make_results: Make, tmp_path: Path) -> None:
+    make_results(tmp_path / "a", seeds=(0, 1, 2))
+    make_results(tmp_path / "b", seeds=(0,), objective={"ou_samples": 10}, train=TrainSpec(3000, lr=0.002))
+    shared, own = curves_in_words(curves(gather([tmp_path]).frame))
+    assert shared == ["3,000 steps"]
+    assert own == [
+        ["mnist:embedded", "K = 5", "lr 0.001", "3 seeds"],
+        ["mnist:embedded", "K = 10", "lr 0.002", "1 seed"],
+    ]
+
+
+def test_what_is_not_the_default_is_said(make_frame: MakeFrame) -> None:
+    objective = {"smoothing": "ratio", "beta_top": 0.5, "kl_anneal": (10, 20), "free_bits": 2.0}
+    frame = make_frame(datasets=("mnist:grey",), binarise="dynamic", objective=objective)
+    shared, own = curves_in_words(curves(frame))
+    assert shared == [
+        *("dynamic binarisation", "K = 5", "smoothing ratio", "β_top = 0.5", "KL annealing 10:20"),
+        *("free bits 2 nats", "3,000 steps", "1 seed"),
+    ]
+    assert own == [["mnist:grey"]]
+
+
+def test_a_users_file_carries_its_checksum(make_frame: MakeFrame) -> None:
+    (curve,) = curves(make_frame(datasets=("faces:npz",)))
+    assert curve.name == f"faces:npz ({curve['checksum'][:8]})"
+
+
+def test_two_contents_of_one_name_carry_their_checksums(make_frame: MakeFrame) -> None:
+    one = make_frame()
+    both = pd.concat([one, one.assign(checksum="f" * 64)], ignore_index=True)
+    _, own = curves_in_words(curves(both))
+    assert own[1] == ["mnist:embedded", "checksum ffffffff"]
+    _, own = curves_in_words(curves(one.assign(checksum="f" * 64)))
+    assert own == [["mnist:embedded"]]
+
+
+def test_mixed_devices_are_flagged_and_incomplete_seeds_counted(make_frame: MakeFrame) -> None:
+    frame = make_frame(
+        seeds=(0, 1),
+        state=lambda cell: "pending" if cell.member.seed and cell.member.objective.rho > 0.9 else "complete",
+        change=lambda cell, result: {**result, "device": "gpu" if cell.member.seed else "cpu"},
+    )
+    shared, own = curves_in_words(curves(frame))
+    assert own == [["mnist:embedded", "mixed devices: cpu, gpu"]]
+    assert "1–2 seeds" in shared
+
+
+def test_critical_rho_in_words() -> None:
+    nan = float("nan")
+    row = {"verdict": "transition", "rho_critical": 0.94123, "bracket_low": 0.93, "bracket_high": 0.95}
+    row |= {"interval_low": nan, "interval_high": nan}
+    assert critical_in_words(row) == r"$\rho_c$ ≈ 0.941 (grid 0.93–0.95)"
+    assert critical_in_words(row | {"bracket_low": 0.9, "bracket_high": 1.0}) == r"$\rho_c$ ≈ 0.94 (grid 0.9–1)"
+    assert critical_in_words(row | {"interval_low": 0.9381, "interval_high": 0.9449}).endswith("0.941 [0.938, 0.945]")
+    assert critical_in_words(row | {"verdict": "collapsed everywhere"}) == r"no $\rho_c$: collapsed everywhere"
+
+
+def test_words_wrap_between_and_never_within() -> None:
+    assert wrapped(["one two", "three", "four"], 10) == "one two, three, four"
+    assert wrapped(["one two", "three", "four"], 0.5) == "one two,\nthree,\nfour"
+    assert wrapped([], 1) == ""
