@@ -1,11 +1,19 @@
 r"""Where, how sharply and how surely the top layer collapses.
 
-For one curve of cells (everything but rho and seed alike) let m(rho) be the median over seeds of the top KL:
+For one curve of cells (everything but rho and seed alike) let m(rho) be the median over seeds of the top KL, linear
+between neighbouring rho values:
 
-    plateau  = max m(rho)                      nats
-    rho_c    = the largest rho at which m, linear between neighbouring rho values, falls through plateau / 2
-    width    = rho of the last fall through 10 % of the plateau - rho of the last fall through 90 %
-    c(rho,K) = rho^2 (1 - 1/K) + 1/K           retained degree-1 variance of a K-sample average
+    plateau   = max m(rho)                                                            nats
+    rho_half  = the largest rho at which m falls through plateau / 2
+    residue   = the least m(rho) beyond rho_half                                      nats
+    rho_c     = where the line through the next falls of m, to 60 % and to 20 % of the way from the residue up to
+                plateau / 2, reaches the residue: the onset, at which the top layer starts to be used
+    steepness = slope of that line                                                    nats per 0.01 of rho
+    width     = rho of the last fall through 10 % of the plateau - rho of the last fall through 90 %
+    c(rho,K)  = rho^2 (1 - 1/K) + 1/K          retained degree-1 variance of a K-sample average
+
+The transition is continuous where it can be solved: below rho_c the KL rises linearly from nothing. The onset is
+therefore the critical value, and is found to 0.005 on that control; half height is off there by more than 0.1.
 
 The rule is ours: the paper shows the drop and states no rule and no value. A critical rho is defined only together
 with K, the number of steps and the other training settings, which is why these are part of what makes a curve.
@@ -33,7 +41,7 @@ TOO_FEW = "too few rho values"
 
 NUMBERS = (
     *("rho_critical", "bracket_low", "bracket_high", "interval_low", "interval_high", "crossing_share"),
-    *("width_10_90", "c_critical"),
+    *("rho_half", "steepness", "width_10_90", "c_critical"),
 )
 COLUMNS = (*CURVE, "n_rho", "n_seeds", "plateau", *NUMBERS, "verdict")
 
@@ -57,20 +65,61 @@ def last_fall(rho: Floats, values: Floats, level: float) -> tuple[int, float] | 
 
 
 @dataclass(frozen=True)
+class Fall:
+    """The last fall of a curve through a level: where, and the foot on which it ends.
+
+    left is the index of the grid point left of the foot's upper point; the rest is in rho and nats per unit of rho.
+    """
+
+    half: float
+    onset: float
+    left: int
+    slope: float
+
+    @classmethod
+    def of(cls, rho: Floats, values: Floats, level: float, foot: tuple[float, float]) -> Fall | None:
+        """Find the fall through `level`; None if the values, of rho (R,) ascending, never fall below it for good."""
+        last = last_fall(rho, values, level)
+        if last is None:
+            return None
+        i, half = last
+        beyond = np.concatenate([[half], rho[i + 1 :]])
+        heights = np.concatenate([[level], values[i + 1 :]])
+        residue = float(heights.min())
+        levels = [residue + share * (level - residue) for share in foot]
+        upper, lower = (_first_below(beyond, heights, height) for height in levels)
+        slope = (levels[0] - levels[1]) / (lower - upper) if lower > upper else math.inf
+        onset = lower + (levels[1] - residue) / slope
+        return cls(half, min(onset, float(rho[-1])), int(np.searchsorted(rho, upper, "right")) - 1, slope)
+
+
+def _first_below(rho: Floats, values: Floats, level: float) -> float:
+    """First rho at which piecewise-linear values, which start above the level, reach it."""
+    i = int(np.argmax(values <= level))
+    if i == 0:
+        return float(rho[0])
+    share = (values[i - 1] - level) / (values[i - 1] - values[i])
+    return float(rho[i - 1] + share * (rho[i] - rho[i - 1]))
+
+
+@dataclass(frozen=True)
 class CriticalRho:
     """Tidy frame -> one row per curve: the critical rho, its uncertainty, and a verdict in words.
 
-    level: share of the plateau at which the layer counts as collapsed.
+    level: share of the plateau that the curve must fall below to have collapsed.
+    foot: heights, as shares of the way from the residue to the level, of the line that is extended to the residue.
     edges: shares of the plateau between which the width is taken.
     floor: plateau in nats below which the top layer never was in use.
     least_rhos, least_seeds: fewest rho values for a crossing, fewest seeds for an interval.
     resamples, coverage, seed: of the percentile bootstrap. Whole seeds are resampled, jointly over rho, because
     cells of one seed share their noise across rho. `crossing_share` is the share of resamples that collapse in this
     grid; the interval is over those. With few seeds it is coarse (3 seeds give 10 distinct resamples) and tends to
-    be too narrow. With fewer than `least_seeds` only the neighbouring grid points bound the crossing.
+    be too narrow. With fewer than `least_seeds` only the grid bounds rho_c: from the rho value left of the foot's
+    upper point (bracket_low) to the first one at or beyond rho_c (bracket_high).
     """
 
     level: float = 0.5
+    foot: tuple[float, float] = (0.6, 0.2)
     edges: tuple[float, float] = (0.9, 0.1)
     floor: float = 1.0
     least_rhos: int = 3
@@ -90,17 +139,17 @@ class CriticalRho:
         median = _median(by_seed)
         row = {**curve.declared, "n_rho": len(rho), "n_seeds": len(by_seed), "plateau": float(median.max())}
         row |= dict.fromkeys(NUMBERS, math.nan) | {"verdict": self._verdict(rho, median)}
-        crossing = self._crossing(rho, median)
-        if crossing is None or row["verdict"] not in (TRANSITION, RETURNS):
+        fall = self._fall(rho, median)
+        if fall is None or row["verdict"] not in (TRANSITION, RETURNS):
             return row
-        i, critical = crossing
-        falls = [last_fall(rho, median, share * median.max()) for share in self.edges]
-        if falls[0] and falls[1] and falls[1][1] > falls[0][1]:
-            row["width_10_90"] = falls[1][1] - falls[0][1]
+        row |= {"rho_critical": fall.onset, "rho_half": fall.half, "steepness": 0.01 * fall.slope}
+        row |= {"bracket_low": float(rho[fall.left]), "bracket_high": float(rho[rho >= fall.onset][0])}
+        edges = [last_fall(rho, median, share * float(median.max())) for share in self.edges]
+        if edges[0] and edges[1] and edges[1][1] > edges[0][1]:
+            row["width_10_90"] = edges[1][1] - edges[0][1]
         if len(by_seed) >= self.least_seeds:
             row["interval_low"], row["interval_high"], row["crossing_share"] = self._interval(rho, by_seed)
-        row |= {"rho_critical": critical, "bracket_low": float(rho[i]), "bracket_high": float(rho[i + 1])}
-        row["c_critical"] = retained_variance(critical, curve["ou_samples"])
+        row["c_critical"] = retained_variance(fall.onset, curve["ou_samples"])
         return row
 
     def _verdict(self, rho: Floats, median: Floats) -> str:
@@ -108,12 +157,12 @@ class CriticalRho:
             return TOO_FEW
         if median.max() < self.floor:
             return COLLAPSED
-        if self._crossing(rho, median) is None:
+        if self._fall(rho, median) is None:
             return NO_COLLAPSE
         return RETURNS if median[-1] >= self.level * median.max() else TRANSITION
 
-    def _crossing(self, rho: Floats, median: Floats) -> tuple[int, float] | None:
-        return last_fall(rho, median, self.level * float(median.max()))
+    def _fall(self, rho: Floats, median: Floats) -> Fall | None:
+        return Fall.of(rho, median, self.level * float(median.max()), self.foot)
 
     def _interval(self, rho: Floats, by_seed: Floats) -> tuple[float, float, float]:
         """Percentile interval of the critical rho over resampled seeds, and the share of resamples with a crossing."""
@@ -124,8 +173,8 @@ class CriticalRho:
         for members in distinct:
             median = _median(by_seed[members])
             known = ~np.isnan(median)
-            crossing = self._crossing(rho[known], median[known])
-            found.append(math.nan if crossing is None else crossing[1])
+            fall = self._fall(rho[known], median[known])
+            found.append(math.nan if fall is None else fall.onset)
         every = np.repeat(found, counts)
         crossed = every[~np.isnan(every)]
         if not len(crossed):

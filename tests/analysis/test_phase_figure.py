@@ -117,10 +117,12 @@ def test_no_transition_marks_nothing_and_says_so(make_frame: MakeFrame) -> None:
 
 
 def test_legend_says_what_defines_the_curve(make_frame: MakeFrame) -> None:
-    texts = legend_texts(draw_phase_transition(make_frame(datasets=BOTH)))
+    frame = make_frame(datasets=BOTH)
+    texts = legend_texts(draw_phase_transition(frame))
     assert texts[0] == "K = 5, 3,000 steps, 1 seed"
     assert [text.split(", ")[0] for text in texts[1:]] == ["glyphs:embedded", "mnist:embedded"]
-    assert all("(grid 0.93–0.95)" in text for text in texts[1:])
+    for text, (_, row) in zip(texts[1:], CriticalRho()(frame).iterrows(), strict=True):
+        assert f"(grid {row['bracket_low']:g}–{row['bracket_high']:g})" in text
 
 
 def test_incomplete_cells_leave_marks_beneath_the_curve(make_frame: MakeFrame) -> None:
