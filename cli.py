@@ -37,6 +37,10 @@ QUICK: dict[str, Any] = {
     "eval_every": 500,
 }
 FORMATS = ("png", "pdf", "svg")
+CRITICAL = (  # columns of the printed table; the csv has all
+    *("dataset", "source", "model", "ou_samples", "steps", "n_rho", "n_seeds", "plateau", "rho_critical"),
+    *("bracket_low", "bracket_high", "interval_low", "interval_high", "rho_half", "steepness", "verdict"),
+)
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -289,7 +293,7 @@ def phase_transition(
         fail(str(error), NOTHING)
     for note in report.notes:
         click.echo(note, err=True)
-    click.echo(report.critical.to_string(index=False))
+    click.echo(report.critical[list(CRITICAL)].to_string(index=False, float_format="%.4g", na_rep="-"))
     for file in report.files:
         click.echo(file)
     return 0

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from hvae_core import checkpoint
 from hvae_core.checkpoint import load_checkpoint, remove_checkpoints, save_checkpoint
 
 
@@ -58,7 +57,7 @@ def test_a_writer_killed_half_way_leaves_no_checkpoint(tmp_path: Path, monkeypat
         raise KeyboardInterrupt
 
     save_checkpoint(tmp_path, 1, {"step": 1})
-    monkeypatch.setattr(checkpoint.torch, "save", killed)
+    monkeypatch.setattr(torch, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         save_checkpoint(tmp_path, 2, {"step": 2})
     assert steps(tmp_path) == ["checkpoint-1"]

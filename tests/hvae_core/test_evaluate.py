@@ -106,7 +106,7 @@ def test_active_units_count_information_and_path_units_count_noise(linear: Linea
     """
     first = Encoder([[1.0, 0.1, 0.0], [0.0, 0.0, 0.0]], 0.5)
     second = Encoder([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]], 1.0)
-    model = HVAE([first, second], [torch.nn.Identity()], linear.model.likelihood)  # type: ignore[arg-type]
+    model = HVAE([first, second], [torch.nn.Identity()], linear.model.likelihood)
     data = torch.tensor([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=torch.uint8).repeat(100, 1)
     au, au_path = active_units(model, data, [0], "test")
     assert au.tolist() == [[1, 1]]
@@ -116,7 +116,7 @@ def test_active_units_count_information_and_path_units_count_noise(linear: Linea
 def test_within_x_variance_is_subtracted(linear: LinearGaussian) -> None:
     """A unit that hears nothing but noise of variance 1/4 would show 0.25 / 32 = 0.008, and of variance 1, 0.03."""
     first = Encoder([[0.0]], 1.0)
-    model = HVAE([first, Encoder([[1.0]], 1.0)], [torch.nn.Identity()], linear.model.likelihood)  # type: ignore[arg-type]
+    model = HVAE([first, Encoder([[1.0]], 1.0)], [torch.nn.Identity()], linear.model.likelihood)
     au, au_path = active_units(model, images(1000, 1), [0], "test")
     assert au.tolist() == [[0, 0]]
     assert au_path.tolist() == [[0, 1]]

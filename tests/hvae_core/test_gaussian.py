@@ -14,7 +14,7 @@ def random_normal(seed: int, *shape: int) -> Normal:
     return Normal(mean, torch.randn(shape, generator=g, dtype=torch.float64).exp())
 
 
-def oracle(p: Normal) -> Independent:
+def oracle(p: Normal) -> Independent:  # type: ignore[type-arg]
     return Independent(Oracle(p.mean, p.std), 1)
 
 

@@ -20,11 +20,10 @@ def test_stacked_equals_looped() -> None:
     for x in (normals(0, 3, 7, 4), normals(0, 1, 7, 4)):
         stacked = network(x)
         for m in range(3):
-            single = torch.nn.Sequential(
-                torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 5), torch.nn.Tanh(), torch.nn.Linear(5, 6)
-            ).double()
-            for linear, layer in zip(single[::2], (network.first, network.second, network.out), strict=True):
-                linear.weight.data, linear.bias.data = layer.weight[m].T, layer.bias[m, 0]  # type: ignore[assignment]
+            linears = [torch.nn.Linear(i, o).double() for i, o in ((4, 5), (5, 5), (5, 6))]
+            for linear, layer in zip(linears, (network.first, network.second, network.out), strict=True):
+                linear.weight.data, linear.bias.data = layer.weight[m].T, layer.bias[m, 0]
+            single = torch.nn.Sequential(linears[0], torch.nn.Tanh(), linears[1], torch.nn.Tanh(), linears[2])
             torch.testing.assert_close(stacked[m], single(x[m % len(x)]), rtol=1e-12, atol=1e-12)
 
 

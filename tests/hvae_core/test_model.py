@@ -123,10 +123,10 @@ def test_generate_has_the_moments_of_the_hierarchy(linear: LinearGaussian) -> No
         torch.randn(1, 200_000, d, dtype=torch.float64, generator=torch.Generator().manual_seed(d)) for d in (3, 2, 4)
     ]
     drawn = linear.model.generate([noise[0], noise[1], noise[1].flip(1)])
+    weights = {name: value.detach() for name, value in linear.model.named_parameters()}
     for m in range(2):
-        W = linear.model.priors[0].weight[m].detach()  # type: ignore[index, union-attr]
-        b = linear.model.priors[0].bias[m, 0].detach()  # type: ignore[index, union-attr]
-        top = linear.model.priors[1].bias[m, 0].detach()  # type: ignore[index, union-attr]
-        C = linear.model.likelihood.conditional  # type: ignore[union-attr]
-        expected = (top @ W + b) @ C.weight[m].detach() + C.bias[m, 0].detach()  # type: ignore[index, union-attr]
+        top = weights["priors.1.bias"][m, 0]
+        below = top @ weights["priors.0.weight"][m] + weights["priors.0.bias"][m, 0]
+        decoder = "likelihood.conditional"
+        expected = below @ weights[f"{decoder}.weight"][m] + weights[f"{decoder}.bias"][m, 0]
         torch.testing.assert_close(drawn[m].mean(0), expected, atol=0.02, rtol=0)

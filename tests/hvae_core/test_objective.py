@@ -53,11 +53,11 @@ def test_gradients_equal_finite_differences(settings: dict[str, Any]) -> None:
         direction = torch.randn(parameter.shape, generator=g, dtype=torch.float64)
         ahead, behind, h = 0.0, 0.0, 1e-6
         with torch.no_grad():
-            parameter += h * direction
+            parameter.add_(h * direction)
             ahead = float(loss_of(model, objective))
-            parameter -= 2 * h * direction
+            parameter.sub_(2 * h * direction)
             behind = float(loss_of(model, objective))
-            parameter += h * direction
+            parameter.add_(h * direction)
         slope = float((parameter.grad * direction).sum())
         assert (ahead - behind) / (2 * h) == pytest.approx(slope, rel=1e-5, abs=1e-7), name
 

@@ -7,8 +7,9 @@ from hvae_core.streams import SeedStreams, stream
 
 
 def test_streams_differ_by_seed_and_by_purpose_and_repeat() -> None:
-    keys = [(0, "a"), (1, "a"), (0, "b"), (0, "a", 1), (2**63 - 1, "a")]
-    draws = [torch.rand(4, generator=stream(*key)) for key in keys]
+    keys: list[tuple[int, tuple[str | int, ...]]]
+    keys = [(0, ("a",)), (1, ("a",)), (0, ("b",)), (0, ("a", 1)), (2**63 - 1, ("a",))]
+    draws = [torch.rand(4, generator=stream(seed, *purpose)) for seed, purpose in keys]
     assert len({tuple(d.tolist()) for d in draws}) == len(keys)
     assert torch.equal(draws[0], torch.rand(4, generator=stream(0, "a")))
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ def weights(
 @pytest.mark.parametrize("kind", ["mean_std", "ratio", "iwae", "free-bits"])
 def test_a_member_of_a_pack_equals_the_member_alone(bars: Dataset, kind: str) -> None:
     """Weights after 20 steps, float64, to 1e-10: alone, in a pack of six, in another order."""
+    changes: dict[str, dict[str, Any]]
     changes = {"mean_std": {}, "ratio": {"smoothing": "ratio"}, "iwae": {"iwae_k": 3}, "free-bits": {"free_bits": 0.5}}
     members = [replace(m, objective=replace(m.objective, **changes[kind])) for m in MEMBERS]
     pack, backwards = weights(bars, members), weights(bars, members[::-1])
@@ -112,7 +114,7 @@ def test_a_diverging_member_is_noted_and_touches_nobody(bars: Dataset) -> None:
     for step in range(12):
         if step == 4:
             with torch.no_grad():
-                trainer.model.posteriors[0].network.first.weight[2] = float("nan")  # type: ignore[union-attr, index]
+                trainer.model.get_parameter("posteriors.0.network.first.weight")[2] = float("nan")
         trainer.advance()
         calm.advance()
     assert trainer.diverged.tolist() == [0, 0, 5, 0, 0, 0]

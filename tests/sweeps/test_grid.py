@@ -30,4 +30,4 @@ def test_a_model_too_large_for_the_images_is_refused(spec: SweepSpec) -> None:
 @pytest.mark.parametrize("name", ["models", "data", "rhos", "seeds"])
 def test_an_empty_axis_is_refused(spec: SweepSpec, name: str) -> None:
     with pytest.raises(SpecError, match=name):
-        replace(spec, **{name: ()})
+        SweepSpec(**{**vars(spec), name: ()})

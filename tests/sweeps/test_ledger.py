@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def test_a_finished_cell_is_not_touched_by_a_new_request(ledger: Ledger, cell: C
     assert len(ledger.packs()) == 2
 
 
-DAMAGE = {
+DAMAGE: dict[str, Callable[[str], str]] = {
     "truncated": lambda text: text[: len(text) // 2],
     "empty": lambda text: "",
     "not json": lambda text: "hello",
@@ -158,12 +159,11 @@ def test_history_is_a_csv(ledger: Ledger, cell: Cell) -> None:
 def test_files_are_whole_or_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "fact.json"
     write_json(path, {"a": 1})
-    import sweeps.files as module
 
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write_bytes(path, b"half of somethi")
     assert read_json(path) == {"a": 1}

@@ -71,7 +71,8 @@ def start(here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 def numbers(root: Path) -> dict[str, object]:
     """Everything a cell's run decides, by cell: final metrics, history and weights, bit for bit."""
-    ledger, found = Ledger(root), {}
+    ledger = Ledger(root)
+    found: dict[str, object] = {}
     for cell in ledger.cell_ids():
         path = ledger.cell_path(cell)
         result = json.loads((path / "result.json").read_text())
