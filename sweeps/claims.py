@@ -114,10 +114,13 @@ def holder_of(path: Path) -> Holder | None:
 
 
 def is_live(path: Path, content: dict[str, object]) -> bool:
-    """Whether the claim with this content still stands."""
-    if content.get("machine") == _machine():
-        pid = content.get("pid")
-        return isinstance(pid, int) and _process_start(pid) == content.get("process_start")
+    """Whether the claim with this content still stands: not of a dead process here, and touched lately."""
+    here = content.get("machine", content.get("host")) in (_machine(), socket.gethostname())
+    pid = content.get("pid")
+    if here and isinstance(pid, int):
+        start = _process_start(pid)
+        if start is None or start != content.get("process_start", start):
+            return False
     try:
         return abs(_clock(path.parent) - path.stat().st_mtime) < EXPIRY_SECONDS
     except OSError:

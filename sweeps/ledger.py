@@ -81,6 +81,9 @@ class Ledger:
         if content.get("schema") != SCHEMA or not isinstance(requests, list):
             found = content.get("schema")
             raise LedgerError(f"{self.root / 'sweep.json'}: schema {found!r}; this version reads and writes {SCHEMA}")
+        for n, request in enumerate(requests):
+            if not _is_request(request):
+                raise LedgerError(f"{self.root / 'sweep.json'}: request {n} is not one; move the file away to go on")
         return requests
 
     def add_request(self, request: Mapping[str, Any], cells: Iterable[Cell]) -> None:
@@ -97,10 +100,9 @@ class Ledger:
         """Return the packs that requests (all that are recorded) planned, by id, oldest first."""
         found: dict[str, Pack] = {}
         for request in self.requests() if requests is None else requests:
-            for cells in request.get("packs", []):
-                if all(isinstance(cell, str) and ID.fullmatch(cell) for cell in cells):
-                    pack = Pack(tuple(cells))
-                    found[pack.id] = pack
+            for cells in request["packs"]:
+                pack = Pack(tuple(cells))
+                found[pack.id] = pack
         return found
 
     # cells ----------------------------------------------------------------------------------------------------
@@ -213,6 +215,17 @@ class Ledger:
         writer.writeheader()
         writer.writerows(rows)
         write_bytes(self.cell_path(cell_id) / "history.csv", text.getvalue().encode())
+
+
+def _is_request(request: object) -> bool:
+    """Whether an entry of sweep.json has the shape that this version writes; ids must be ids, never paths."""
+    match request:
+        case {"packs": list(packs), "settings": dict(), "request": {"data": list(data)}}:
+            cells = [cell for pack in packs if isinstance(pack, list) for cell in pack]
+            sources = all(isinstance(d, dict) and {"asked", "checksum", "reference"} <= d.keys() for d in data)
+            shaped = all(isinstance(pack, list) and pack for pack in packs)
+            return shaped and sources and all(isinstance(cell, str) and ID.fullmatch(cell) for cell in cells)
+    return False
 
 
 def _checked_result(path: Path, cell: Cell) -> dict[str, Any] | None:

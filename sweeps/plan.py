@@ -68,7 +68,7 @@ def plan_sweep(ledger: Ledger, spec: SweepSpec, retry_failed: bool = False) -> P
 def check_pinned(data: Sequence[DataSource], requests: Sequence[Mapping[str, Any]]) -> None:
     """Hold a data set's name to what it meant in this directory before; raises SpecError otherwise."""
     for request in requests:
-        for earlier in request.get("request", {}).get("data", []):
+        for earlier in request["request"]["data"]:
             for now in data:
                 same = (earlier.get("asked"), earlier.get("binarise")) == (now.asked, now.binarise)
                 if same and earlier.get("checksum") != now.checksum:

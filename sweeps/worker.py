@@ -56,11 +56,11 @@ class Job:
         settings, data = request["settings"], request["request"]["data"]
         return cls(
             root=str(root),
-            data_dir=settings["data_dir"],
+            data_dir=settings.get("data_dir"),
             references=tuple((source["checksum"], source["reference"]) for source in data),
-            eval_every=settings["eval_every"],
-            ll_examples=settings["ll_examples"],
-            keep=settings["keep"],
+            eval_every=settings.get("eval_every", cls.eval_every),
+            ll_examples=settings.get("ll_examples", cls.ll_examples),
+            keep=settings.get("keep", cls.keep),
             device=device,
         )
 
@@ -87,7 +87,7 @@ def run_pack(job: Job, pack: Pack, should_stop: Callable[[], bool] | None = None
                 remove_checkpoints(folder)
                 return "complete"
             try:
-                _train_and_record(job, ledger, pack, open_cells, lambda: stop() or not claim.mine())
+                _train_and_record(job, ledger, pack, open_cells, claim, stop)
             except Interrupted:
                 return "stopped" if claim.mine() else "held"
             except (OSError, DataError):
@@ -107,7 +107,7 @@ def run_pack(job: Job, pack: Pack, should_stop: Callable[[], bool] | None = None
 
 
 def _train_and_record(
-    job: Job, ledger: Ledger, pack: Pack, open_cells: Sequence[str], should_stop: Callable[[], bool]
+    job: Job, ledger: Ledger, pack: Pack, open_cells: Sequence[str], claim: Claim, stop: Callable[[], bool]
 ) -> None:
     torch.set_num_threads(job.threads)
     started = _now()
@@ -143,9 +143,11 @@ def _train_and_record(
         checkpoint_seconds=CHECKPOINT_SECONDS,
         on_evaluation=on_evaluation,
         on_progress=on_progress,
-        should_stop=should_stop,
+        should_stop=lambda: stop() or not claim.mine(),
     )
     results = measure(trained, cells, data, job.ll_examples, job.device)
+    if not claim.mine():
+        raise Interrupted("another worker took the pack over")
     trained.model.to("cpu")
     for i, cell in pending:
         result, step = results[i], trained.diverged[i]

@@ -66,6 +66,17 @@ def test_a_reused_process_id_does_not_keep_a_claim_alive(tmp_path: Path) -> None
     assert holder_of(path) is None
 
 
+def test_a_process_that_no_longer_beats_loses_its_claim(tmp_path: Path) -> None:
+    """Alive but stopped, as by SIGSTOP: after the expiry another takes over, and the old owner can see it."""
+    path = tmp_path / "claim"
+    with Claim(path) as stopped:
+        then = time.time() - claims.EXPIRY_SECONDS - 5
+        os.utime(path, (then, then))
+        with Claim(path) as claim:
+            assert claim.mine()
+            assert not stopped.mine()
+
+
 def test_the_heartbeat_touches_and_an_owner_notices_its_loss(tmp_path: Path) -> None:
     path = tmp_path / "claim"
     with Claim(path, heartbeat_seconds=0.02) as claim:

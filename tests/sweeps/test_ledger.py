@@ -16,7 +16,8 @@ Make = Callable[..., dict[str, Any]]
 
 
 def plan(ledger: Ledger, *cells: Cell) -> None:
-    ledger.add_request({"packs": [[cell.id for cell in cells]]}, cells)
+    packs = [[cell.id for cell in cells]]
+    ledger.add_request({"packs": packs, "settings": {}, "request": {"data": []}}, cells)
 
 
 def test_states_follow_from_files(ledger: Ledger, cell: Cell, result: Make) -> None:
@@ -144,9 +145,22 @@ def test_another_version_of_sweep_json_is_refused_by_name(ledger: Ledger) -> Non
         ledger.requests()
 
 
-def test_pack_ids_that_are_no_ids_are_left_out(ledger: Ledger, cell: Cell) -> None:
-    ledger.add_request({"packs": [["../../etc"], [cell.id]]}, [cell])
-    assert [pack.cells for pack in ledger.packs().values()] == [(cell.id,)]
+@pytest.mark.parametrize(
+    "request_entry",
+    [
+        7,
+        {},
+        {"packs": [["../../etc"]], "settings": {}, "request": {"data": []}},
+        {"packs": ["0123456789abcdef"], "settings": {}, "request": {"data": []}},
+        {"packs": [[]], "settings": {}, "request": {"data": []}},
+        {"packs": [], "settings": [], "request": {"data": []}},
+        {"packs": [], "settings": {}, "request": {"data": [{"asked": "mnist"}]}},
+    ],
+)
+def test_a_hostile_request_is_refused_by_name(ledger: Ledger, request_entry: object) -> None:
+    write_json(ledger.root / "sweep.json", {"schema": 1, "requests": [request_entry]})
+    with pytest.raises(LedgerError, match=r"sweep\.json: request 0"):
+        ledger.packs()
 
 
 def test_history_is_a_csv(ledger: Ledger, cell: Cell) -> None:
