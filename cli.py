@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from hvae_core.data import BINARISE, DataError, fetch_dataset, list_datasets, load_dataset
 from hvae_core.spec import PRECISIONS, SMOOTHINGS, ModelSpec, ObjectiveSpec, SpecError, TrainSpec
@@ -226,16 +225,16 @@ def data() -> None:
 @setting("--data-dir", type=click.Path(), help="Where data files lie.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def data_list(data_dir: str | None, as_json: bool) -> None:
-    """List the known data sets and where each was found."""
+    """List the known data sets: images to train, validate and test, and where each was found."""
     infos = list_datasets(Path(data_dir) if data_dir else None)
     if as_json:
         click.echo(json.dumps({info.reference: {"found": info.found, "images": info.counts} for info in infos}))
         return
-    table = Table("data set", "train / valid / test", "grey", "found", "else", box=None)
     for info in infos:
         counts = " / ".join(f"{n:,}" for n in info.counts)
-        table.add_row(info.reference, counts, "yes" if info.grey else "no", info.found or "no", info.how)
-    Console().print(table)
+        levels = "grey" if info.grey else "binary"
+        where = info.found or f"not here: {info.how}"
+        click.echo(f"{info.reference:<18}{counts:<26}{levels:<8}{where}")
 
 
 @data.command("fetch")

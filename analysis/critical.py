@@ -36,6 +36,7 @@ Floats: TypeAlias = NDArray[np.float64]
 TRANSITION = "transition"
 RETURNS = "transition, but above half again at the largest rho"
 NO_COLLAPSE = "no collapse in this grid"
+PARTIAL = "falls without collapsing in this grid"
 COLLAPSED = "collapsed everywhere"
 TOO_FEW = "too few rho values"
 
@@ -75,6 +76,7 @@ class Fall:
     onset: float
     left: int
     slope: float
+    residue: float
 
     @classmethod
     def of(cls, rho: Floats, values: Floats, level: float, foot: tuple[float, float]) -> Fall | None:
@@ -90,7 +92,7 @@ class Fall:
         upper, lower = (_first_below(beyond, heights, height) for height in levels)
         slope = (levels[0] - levels[1]) / (lower - upper) if lower > upper else math.inf
         onset = lower + (levels[1] - residue) / slope
-        return cls(half, min(onset, float(rho[-1])), int(np.searchsorted(rho, upper, "right")) - 1, slope)
+        return cls(half, min(onset, float(rho[-1])), int(np.searchsorted(rho, upper, "right")) - 1, slope, residue)
 
 
 def _first_below(rho: Floats, values: Floats, level: float) -> float:
@@ -106,7 +108,8 @@ def _first_below(rho: Floats, values: Floats, level: float) -> float:
 class CriticalRho:
     """Tidy frame -> one row per curve: the critical rho, its uncertainty, and a verdict in words.
 
-    level: share of the plateau that the curve must fall below to have collapsed.
+    level: share of the plateau through which the fall is looked for.
+    gone: largest residue, as a share of the plateau, of a layer that has collapsed.
     foot: heights, as shares of the way from the residue to the level, of the line that is extended to the residue.
     edges: shares of the plateau between which the width is taken.
     floor: plateau in nats below which the top layer never was in use.
@@ -119,6 +122,7 @@ class CriticalRho:
     """
 
     level: float = 0.5
+    gone: float = 0.1
     foot: tuple[float, float] = (0.6, 0.2)
     edges: tuple[float, float] = (0.9, 0.1)
     floor: float = 1.0
@@ -157,8 +161,11 @@ class CriticalRho:
             return TOO_FEW
         if median.max() < self.floor:
             return COLLAPSED
-        if self._fall(rho, median) is None:
+        fall = self._fall(rho, median)
+        if fall is None:
             return NO_COLLAPSE
+        if fall.residue > self.gone * median.max():
+            return PARTIAL
         return RETURNS if median[-1] >= self.level * median.max() else TRANSITION
 
     def _fall(self, rho: Floats, median: Floats) -> Fall | None:

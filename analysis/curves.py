@@ -64,9 +64,13 @@ class Curve:
 
     @property
     def name(self) -> str:
-        """`dataset:source`, with the start of the checksum for a user's own file."""
-        name = f"{self['dataset']}:{self['source']}"
-        return f"{name} ({self['checksum'][:8]})" if self["source"] == "npz" else name
+        """`dataset:source`."""
+        return f"{self['dataset']}:{self['source']}"
+
+    @property
+    def content(self) -> str:
+        """Start of the checksum: a name can be given to other data, this cannot."""
+        return str(self["checksum"][:8])
 
     @property
     def top_width(self) -> int:
@@ -93,7 +97,6 @@ def settings(curve: Curve) -> dict[str, str]:
     """Say each setting of a curve in a few words, in the order in which a legend names them."""
     anneal, bits = curve["kl_anneal"], curve["free_bits"]
     return {
-        "checksum": f"checksum {curve['checksum'][:8]}",
         "binarise": f"{curve['binarise']} binarisation",
         "ou_samples": f"K = {curve['ou_samples']}",
         "smoothing": f"smoothing {curve['smoothing']}",
@@ -118,23 +121,18 @@ def curves_in_words(group: Sequence[Curve]) -> tuple[list[str], list[list[str]]]
     said = [settings(curve) for curve in group]
     names = list(said[0])
     differing = [name for name in names if len({each[name] for each in said}) > 1]
-    if "checksum" in differing and not _same_name_twice(group):
-        differing.remove("checksum")
     first = group[0].declared
     unusual = [name for name, default in DEFAULTS.items() if first[name] != default]
     shared = [said[0][n] for n in names if n not in differing and n in (*ALWAYS_SAID, *unusual)]
-    own = [[curve.name, *(each[n] for n in differing), *_mixed(curve)] for curve, each in zip(group, said, strict=True)]
+    own = [
+        [curve.name, curve.content, *(each[n] for n in differing), *_mixed(curve)]
+        for curve, each in zip(group, said, strict=True)
+    ]
     return shared, own
 
 
 def _known(value: Any) -> Any:
     return None if pd.isna(value) else value
-
-
-def _same_name_twice(group: Sequence[Curve]) -> bool:
-    """Whether two contents carry one name, so that only the checksum tells them apart."""
-    contents = {(curve.name, curve["checksum"]) for curve in group}
-    return len({name for name, _ in contents}) < len(contents)
 
 
 def _mixed(curve: Curve) -> list[str]:

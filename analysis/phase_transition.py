@@ -109,4 +109,5 @@ def _left_out(frame: pd.DataFrame) -> list[str]:
 
 def _name(curve: Curve) -> str:
     shared, own = curves_in_words([curve])
-    return ", ".join([curve["model"], *own[0], *(words for words in shared if words != curve.seeds)])
+    data, _, *rest = own[0]
+    return ", ".join([curve["model"], data, *rest, *(words for words in shared if words != curve.seeds)])

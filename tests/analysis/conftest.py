@@ -69,7 +69,7 @@ def write_results(
         cells.append(Cell(name, source, checksum, binarise, ModelSpec.parse(model), member, train or TrainSpec(3000)))
     ledger = Ledger(root)
     root.mkdir(parents=True, exist_ok=True)
-    ledger.add_request({"packs": []}, cells)
+    ledger.add_request({"packs": [], "settings": {}, "request": {"data": []}}, cells)
     for cell in cells:
         match state(cell):
             case "complete":

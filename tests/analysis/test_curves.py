@@ -38,11 +38,12 @@ def test_the_plain_vae_at_rho_1_belongs_to_the_curve(make_frame: MakeFrame) -> N
 def test_shared_settings_are_said_once_and_others_per_curve(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path / "a", seeds=(0, 1, 2))
     make_results(tmp_path / "b", seeds=(0,), objective={"ou_samples": 10}, train=TrainSpec(3000, lr=0.002))
-    shared, own = curves_in_words(curves(gather([tmp_path]).frame))
+    found = curves(gather([tmp_path]).frame)
+    shared, own = curves_in_words(found)
     assert shared == ["3,000 steps"]
     assert own == [
-        ["mnist:embedded", "K = 5", "lr 0.001", "3 seeds"],
-        ["mnist:embedded", "K = 10", "lr 0.002", "1 seed"],
+        ["mnist:embedded", found[0].content, "K = 5", "lr 0.001", "3 seeds"],
+        ["mnist:embedded", found[1].content, "K = 10", "lr 0.002", "1 seed"],
     ]
 
 
@@ -54,21 +55,21 @@ def test_what_is_not_the_default_is_said(make_frame: MakeFrame) -> None:
         *("dynamic binarisation", "K = 5", "smoothing ratio", "β_top = 0.5", "KL annealing 10:20"),
         *("free bits 2 nats", "3,000 steps", "1 seed"),
     ]
-    assert own == [["mnist:grey"]]
+    assert [words[0] for words in own] == ["mnist:grey"]
+    assert len(own[0]) == 2
 
 
-def test_a_users_file_carries_its_checksum(make_frame: MakeFrame) -> None:
-    (curve,) = curves(make_frame(datasets=("faces:npz",)))
-    assert curve.name == f"faces:npz ({curve['checksum'][:8]})"
+def test_every_curve_carries_source_and_checksum(make_frame: MakeFrame) -> None:
+    for curve in curves(make_frame(datasets=("faces:npz", "mnist:embedded"))):
+        _, ((name, content, *_),) = curves_in_words([curve])
+        assert (name, content) == (f"{curve['dataset']}:{curve['source']}", curve["checksum"][:8])
 
 
-def test_two_contents_of_one_name_carry_their_checksums(make_frame: MakeFrame) -> None:
+def test_two_contents_of_one_name_are_told_apart(make_frame: MakeFrame) -> None:
     one = make_frame()
     both = pd.concat([one, one.assign(checksum="f" * 64)], ignore_index=True)
     _, own = curves_in_words(curves(both))
-    assert own[1] == ["mnist:embedded", "checksum ffffffff"]
-    _, own = curves_in_words(curves(one.assign(checksum="f" * 64)))
-    assert own == [["mnist:embedded"]]
+    assert own[1] == ["mnist:embedded", "ffffffff"]
 
 
 def test_mixed_devices_are_flagged_and_incomplete_seeds_counted(make_frame: MakeFrame) -> None:
@@ -78,7 +79,8 @@ def test_mixed_devices_are_flagged_and_incomplete_seeds_counted(make_frame: Make
         change=lambda cell, result: {**result, "device": "gpu" if cell.member.seed else "cpu"},
     )
     shared, own = curves_in_words(curves(frame))
-    assert own == [["mnist:embedded", "mixed devices: cpu, gpu"]]
+    assert own[0][0] == "mnist:embedded"
+    assert own[0][2:] == ["mixed devices: cpu, gpu"]
     assert "1–2 seeds" in shared
 
 

@@ -16,6 +16,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from analysis.critical import CriticalRho
+from analysis.curves import curves
 from analysis.gather import gather
 from analysis.phase_figure import MAX_MODELS, TITLE, draw_phase_transition
 from analysis.summary import summarise
@@ -121,6 +122,8 @@ def test_legend_says_what_defines_the_curve(make_frame: MakeFrame) -> None:
     texts = legend_texts(draw_phase_transition(frame))
     assert texts[0] == "K = 5, 3,000 steps, 1 seed"
     assert [text.split(", ")[0] for text in texts[1:]] == ["glyphs:embedded", "mnist:embedded"]
+    contents = [curve.content for curve in curves(frame)]
+    assert [text.split(", ")[1].rstrip(",\n").split(",")[0] for text in texts[1:]] == contents
     for text, (_, row) in zip(texts[1:], CriticalRho()(frame).iterrows(), strict=True):
         assert f"(grid {row['bracket_low']:g}–{row['bracket_high']:g})" in text
 
