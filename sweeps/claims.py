@@ -14,7 +14,8 @@ import tempfile
 import threading
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from sweeps.files import DamagedFileError, read_json
 
 EXPIRY_SECONDS = 90.0
 HEARTBEAT_SECONDS = 15.0
+GATE_SECONDS = 10.0  # a removal takes milliseconds
 
 
 @dataclass(frozen=True)
@@ -57,22 +59,20 @@ class Claim:
         self._thread = threading.Thread(target=self._beat, name=f"claim {path.parent.name}", daemon=True)
 
     def __enter__(self) -> Claim:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         while not self._create():
             found = _read(self.path)
             if found is not None:
                 content, holder = found
                 if is_live(self.path, content):
                     raise HeldError(self.path, holder)
-                _displace(self.path, content)
+                _remove(self.path, content.get("token"), stale=True)
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._done.set()
         self._thread.join()
-        if self.mine():
-            self.path.unlink(missing_ok=True)
+        _remove(self.path, self.token, stale=False)
 
     def mine(self) -> bool:
         """Whether the claim is still this process's own: false after someone took it over."""
@@ -88,13 +88,17 @@ class Claim:
             "process_start": _process_start(os.getpid()),
             "token": self.token,
         }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         # Written beside and linked into place, so that a claim never exists without its content.
-        descriptor, name = tempfile.mkstemp(prefix=".claim-", dir=self.path.parent)
+        try:
+            descriptor, name = tempfile.mkstemp(prefix=".claim-", dir=self.path.parent)
+        except FileNotFoundError:
+            return False
         try:
             with os.fdopen(descriptor, "w") as file:
                 json.dump(content, file)
             os.link(name, self.path)
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):  # somebody's claim, or the folder went with a finished pack
             return False
         finally:
             Path(name).unlink(missing_ok=True)
@@ -141,16 +145,31 @@ def _read(path: Path) -> tuple[dict[str, object], Holder] | None:
     return content, holder
 
 
-def _displace(path: Path, content: dict[str, object]) -> None:
-    """Remove a stale claim, unless someone else replaced it in the meantime."""
-    aside = path.with_name(f".claim-stale-{uuid.uuid4().hex}")
-    with suppress(FileNotFoundError):
-        path.rename(aside)
-        found = _read(aside)
-        if found is not None and found[0].get("token") != content.get("token"):
-            with suppress(FileExistsError):
-                os.link(aside, path)  # it was a fresh claim: put it back
-        aside.unlink(missing_ok=True)
+def _remove(path: Path, token: object, stale: bool) -> None:
+    """Remove the claim with this token (if it is still stale): inside the gate, so never one that replaced it."""
+    with suppress(FileNotFoundError), _gate(path):
+        found = _read(path)
+        if found is not None and found[0].get("token") == token and not (stale and is_live(path, found[0])):
+            path.unlink()
+
+
+@contextmanager
+def _gate(path: Path) -> Iterator[None]:
+    """Admit one process at a time to the removal of a claim; a gate left closed by a dead process is reopened."""
+    gate = path.with_name(f".{path.name}-gate")
+    while True:
+        try:
+            os.close(os.open(gate, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            break
+        except FileExistsError:
+            with suppress(FileNotFoundError):
+                if _clock(path.parent) - gate.stat().st_mtime > GATE_SECONDS:
+                    gate.unlink()
+            time.sleep(0.005)
+    try:
+        yield
+    finally:
+        gate.unlink(missing_ok=True)
 
 
 def _clock(folder: Path) -> float:

@@ -6,10 +6,10 @@ claim -> load and check the data -> train -> measure on the test images -> one r
 from __future__ import annotations
 
 import math
-import shutil
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,7 +100,8 @@ def run_pack(job: Job, pack: Pack, should_stop: Callable[[], bool] | None = None
                 return "failed"
             remove_checkpoints(folder)
             (folder / "progress.json").unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            folder.rmdir()  # only if empty: another worker may be looking in
     except HeldError:
         return "held"
     return "complete"

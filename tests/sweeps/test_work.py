@@ -1,0 +1,84 @@
+"""Workers without Ray that share a directory: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sweeps.ledger import Ledger
+
+COMMAND = str(Path(sys.executable).with_name("hvae-sweep"))
+GRID = ["--model", "mlp2x3h6", "--datasets", "bars.npz", "--ou-samples", "2", "--batch-size", "8", "--ll-examples", "0"]
+
+
+def run(here: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([COMMAND, *arguments], cwd=here, capture_output=True, text=True, timeout=100, check=False)
+
+
+def results(root: Path) -> dict[str, dict[str, object]]:
+    ledger = Ledger(root)
+    found = {cell: json.loads((ledger.cell_path(cell) / "result.json").read_text()) for cell in ledger.cell_ids()}
+    return {cell: {k: v for k, v in result.items() if k != "seconds"} for cell, result in found.items()}
+
+
+@pytest.mark.timeout(150)
+def test_three_workers_one_killed_equal_one_alone(tmp_path: Path, write_images: Callable[..., Path]) -> None:
+    write_images(tmp_path / "bars.npz")
+    request = [
+        "rho",
+        *GRID,
+        "--rho",
+        "0.5",
+        "0.9",
+        "1",
+        "--seeds",
+        "2",
+        "--pack",
+        "1",
+        "--steps",
+        "1500",
+        "--plan-only",
+    ]
+    for out in ("shared", "alone"):
+        assert run(tmp_path, *request, "--out", out).returncode == 0
+    workers = [
+        subprocess.Popen([COMMAND, "work", "shared"], cwd=tmp_path, stderr=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    deadline = time.monotonic() + 60
+    victim = None
+    while victim is None and time.monotonic() < deadline:
+        for path in (tmp_path / "shared").glob("packs/*/claim"):
+            holder = json.loads(path.read_text())["pid"]
+            victim = holder if holder == workers[0].pid else victim
+        time.sleep(0.02)
+    assert victim is not None, "the first worker never held a pack"
+    os.kill(victim, signal.SIGKILL)
+    ends = [worker.communicate(timeout=90)[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [-signal.SIGKILL, 0, 0], ends
+    assert run(tmp_path, "work", "alone").returncode == 0
+    assert results(tmp_path / "shared") == results(tmp_path / "alone")
+    said = [line for end in ends for line in end.splitlines() if "top KL" in line]
+    assert len(said) == len(set(said)), "no cell was trained to its end twice"
+    assert not list((tmp_path / "shared").glob("packs/*/*")), "nothing is left of the packs"
+
+
+@pytest.mark.timeout(100)
+def test_a_worker_asked_to_stop_leaves_a_checkpoint(tmp_path: Path, write_images: Callable[..., Path]) -> None:
+    write_images(tmp_path / "bars.npz")
+    assert run(tmp_path, "rho", *GRID, "--rho", "0.5", "--steps", "100000", "--plan-only").returncode == 0
+    worker = subprocess.Popen([COMMAND, "work", "results"], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "results").glob("packs/*/progress.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=20) == 143
+    assert list((tmp_path / "results").glob("packs/*/checkpoint-*"))
+    assert not list((tmp_path / "results").glob("packs/*/claim"))
