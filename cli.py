@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,13 +16,13 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
-from hvae_core.data import BINARISE, DataError, fetch_dataset, list_datasets, load_dataset
-from hvae_core.spec import PRECISIONS, SMOOTHINGS, ModelSpec, ObjectiveSpec, SpecError, TrainSpec
+from hvae_core.data import BINARISE, DataError, fetch_dataset, list_datasets
+from hvae_core.spec import PRECISIONS, SMOOTHINGS, SpecError
 from sweeps import options
 from sweeps.claims import HeldError
 from sweeps.exits import ERROR, HELD, NOTHING, SIGNAL, USAGE
-from sweeps.grid import DataSource, SweepSpec
 from sweeps.ledger import LedgerError
+from sweeps.request import local_slots, resolved, run_settings, sweep_spec
 
 QUICK: dict[str, Any] = {
     "model": ["mlp4x16h64"],
@@ -164,31 +163,28 @@ def rho(as_json: bool, dry_run: bool, plan_only: bool, quick: bool, config: str 
 
     The same command again trains exactly what is missing.
     """
-    from sweeps.driver import ledger_at, local_slots, record_request, run_sweep
+    from sweeps.driver import ledger_at, record_request, run_sweep
     from sweeps.plan import plan_sweep
     from sweeps.worker import Job
 
-    for name, least in (("eval_every", 0), ("ll_examples", 0), ("cpus_per_trial", 1), ("max_failures", 0)):
-        if given[name] < least:
-            raise SpecError(f"{name.replace('_', '-')}: {given[name]} is not allowed; it must be at least {least}")
     ledger = ledger_at(Path(given["out"]))
-    settings = _run_settings(given)
-    spec = _sweep_spec(given)
+    settings = run_settings(given)
+    spec = sweep_spec(given)
     if given["data_dir"]:
         given["data_dir"] = str(Path(given["data_dir"]).expanduser().absolute())
-    resolved = _resolved({**given, "out": str(ledger.root)}, spec)
+    written = resolved({**given, "out": str(ledger.root)}, spec)
     slots = local_slots(settings)
     if dry_run:
         plan = plan_sweep(ledger, spec, settings.retry_failed)
         _print_facts(_plan_facts(plan, plan.packs(ledger, settings.pack_size, slots)), as_json)
         return 0
     if plan_only:
-        plan, packs = record_request(ledger, spec, settings, slots, resolved)
+        plan, packs = record_request(ledger, spec, settings, slots, written)
         _print_facts(_plan_facts(plan, packs), as_json)
         return 0
     out = console()
-    job = Job.of(ledger.root, {"settings": resolved, "request": spec.to_dict()})
-    code, plan = run_sweep(ledger, spec, job, settings, resolved, out)
+    job = Job.of(ledger.root, {"settings": written, "request": spec.to_dict()})
+    code, plan = run_sweep(ledger, spec, job, settings, written, out)
     _write_tables(ledger.root, out)
     states = [ledger.state(cell.id) for cell in plan.cells]
     counts = {state: states.count(state) for state in ("complete", "failed", "diverged", "pending")}
@@ -299,53 +295,6 @@ def phase_transition(
 
 
 # what the commands share ------------------------------------------------------------------------------------------
-
-
-def _sweep_spec(given: dict[str, Any]) -> SweepSpec:
-    """Check a request, the cheap parts first, and resolve its data."""
-    models = tuple(ModelSpec.parse(text) for text in options.items("model", given["model"]))
-    options.unique("model", [model.name for model in models])
-    rhos, seeds = options.floats("rho", given["rho"]), options.seeds(given["seeds"])
-    base = ObjectiveSpec(ou_samples=given["ou_samples"], smoothing=given["smoothing"])
-    for value in rhos:
-        replace(base, rho=value)
-    train = TrainSpec(given["steps"], given["batch_size"], given["lr"], given["precision"])
-    directory = Path(given["data_dir"]) if given["data_dir"] else None
-    sources = [
-        DataSource.of(name, load_dataset(name, binarise=given["binarise"], data_dir=directory))
-        for name in options.items("datasets", given["datasets"])
-    ]
-    return SweepSpec(models, tuple(sources), rhos, seeds, base, train)
-
-
-def _run_settings(given: dict[str, Any]) -> Any:
-    from sweeps.driver import RunSettings
-
-    size = None
-    if given["pack"] != "auto":
-        size = int(given["pack"]) if given["pack"].isdecimal() else 0
-        if size < 1:
-            raise SpecError(f"pack: {given['pack']!r} is not allowed; it must be auto or a number from 1")
-    gpus = given["gpus_per_trial"]
-    if gpus is not None and not 0 <= gpus <= 1024:
-        raise SpecError(f"gpus-per-trial: {gpus:g} is not allowed; it must be between 0 and 1024")
-    return RunSettings(
-        size,
-        gpus,
-        *(given[name] for name in ("cpus_per_trial", "address", "max_failures", "fail_fast", "retry_failed")),
-    )
-
-
-def _resolved(given: dict[str, Any], spec: SweepSpec) -> dict[str, Any]:
-    """Return the settings with what they turned out to be, in the form that --config reads."""
-    seeds = [f"{spec.seeds[0]}:{spec.seeds[0]}"] if len(spec.seeds) == 1 else [str(seed) for seed in spec.seeds]
-    return {
-        **{key: list(value) if isinstance(value, tuple) else value for key, value in given.items()},
-        "model": [model.name for model in spec.models],
-        "datasets": [source.reference for source in spec.data],
-        "rho": list(spec.rhos),
-        "seeds": seeds,
-    }
 
 
 def _plan_facts(plan: Any, packs: Sequence[Any]) -> dict[str, Any]:

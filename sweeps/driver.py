@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,20 +20,8 @@ from sweeps.grid import SweepSpec
 from sweeps.ledger import Ledger, Pack
 from sweeps.plan import Plan, plan_sweep, request_entry
 from sweeps.progress import Progress
+from sweeps.request import RunSettings
 from sweeps.worker import Job
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """How a sweep is run; nothing here can change a cell's numbers."""
-
-    pack_size: int | None = None
-    gpus_per_trial: float | None = None
-    cpus_per_trial: int = 1
-    address: str = "local"
-    max_failures: int = 2
-    fail_fast: bool = False
-    retry_failed: bool = False
 
 
 def run_sweep(
@@ -126,16 +113,6 @@ def _write_request(ledger: Ledger, plan: Plan, packs: Sequence[Pack], config: Ma
     text = "# The last request in this directory, resolved: hvae-sweep rho --config sweep.toml repeats it.\n"
     text += "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items() if value is not None)
     write_bytes(ledger.root / "sweep.toml", text.encode())
-
-
-def local_slots(settings: RunSettings) -> int:
-    """How many trials this machine would run at once, without starting Ray."""
-    import torch
-
-    gpus = torch.cuda.device_count()
-    if gpus and settings.gpus_per_trial != 0:
-        return max(1, int(gpus // (settings.gpus_per_trial or 1)))
-    return max(1, len(os.sched_getaffinity(0)) // settings.cpus_per_trial)
 
 
 def ledger_at(path: Path) -> Ledger:
