@@ -36,7 +36,7 @@ QUICK: dict[str, Any] = {
 }
 FORMATS = ("png", "pdf", "svg")
 CRITICAL = (  # columns of the printed table; the csv has all
-    *("dataset", "source", "model", "ou_samples", "steps", "n_rho", "n_seeds", "plateau", "rho_critical"),
+    *("dataset", "source", "binarise", "model", "ou_samples", "steps", "n_rho", "n_seeds", "plateau", "rho_critical"),
     *("bracket_low", "bracket_high", "interval_low", "interval_high", "rho_half", "steepness", "verdict"),
 )
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
@@ -66,9 +66,12 @@ class Group(click.Group):
         """Run, and turn what a user can cause into one line."""
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            sys.exit(USAGE)
         except click.ClickException as error:
             fail(error.format_message(), error.exit_code)
-        except (SpecError, DataError, NotADirectoryError) as error:
+        except (SpecError, DataError) as error:
             fail(str(error), USAGE)
         except HeldError as error:
             fail(str(error), HELD)
@@ -103,13 +106,36 @@ def _use_quick(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
 
 
 def _use_config(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value:
-        loaded = options.load_config(Path(value), (p.name for p in ctx.command.params if p.name not in NOT_IN_CONFIG))
-        quick = QUICK if loaded.pop("quick", False) else {}
-        lists = {p.name for p in ctx.command.params if isinstance(p, click.Option) and p.multiple}
-        settings = {k: [v] if k in lists and not isinstance(v, list) else v for k, v in loaded.items()}
+    if value is not None:
+        path = Path(value)
+        known = {p.name: p for p in ctx.command.params if isinstance(p, click.Option) and p.name not in NOT_IN_CONFIG}
+        loaded = options.load_config(path, (name for name in known if name))
+        settings = {name: _config_value(known[name], setting) for name, setting in loaded.items()}
+        quick = QUICK if settings.pop("quick", False) else {}
+        if (path.parent / "sweep.json").is_file():
+            settings.setdefault("out", str(path.parent))  # a results directory's own request is about itself
         ctx.default_map = {**quick, **(ctx.default_map or {}), **settings}
     return value
+
+
+def _config_value(option: click.Option, value: Any) -> Any:
+    """Check the type of a configuration file's value, since click would cut 1.5 to 1; lists may be a single value."""
+    if option.is_flag:
+        kinds: tuple[type, ...] = (bool,)
+    elif option.multiple:
+        kinds = (str, int, float)
+    else:
+        kinds = {"integer": (int,), "float": (int, float)}.get(option.type.name, (str,))
+    values = value if option.multiple and isinstance(value, list) else [value]
+    for each in values:
+        if not isinstance(each, kinds) or (isinstance(each, bool) and bool not in kinds):
+            allowed = " or ".join(
+                {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[k] for k in kinds
+            )
+            raise SpecError(f"config: {option.name} = {each!r} is not allowed; it must be {allowed}")
+    if option.name == "seeds" and isinstance(value, list) and len(value) == 1:
+        return [f"{value[0]}:{value[0]}" if isinstance(value[0], int) else value[0]]  # a list of one is no count
+    return values if option.multiple else value
 
 
 NOT_IN_CONFIG = {"config", "dry_run", "as_json", "plan_only", "help"}
@@ -167,12 +193,12 @@ def rho(as_json: bool, dry_run: bool, plan_only: bool, quick: bool, config: str 
     from sweeps.plan import plan_sweep
     from sweeps.worker import Job
 
-    ledger = ledger_at(Path(given["out"]))
+    ledger = ledger_at("out", given["out"])
     settings = run_settings(given)
     spec = sweep_spec(given)
-    if given["data_dir"]:
+    if given["data_dir"] is not None:
         given["data_dir"] = str(Path(given["data_dir"]).expanduser().absolute())
-    written = resolved({**given, "out": str(ledger.root)}, spec)
+    written = resolved({name: value for name, value in given.items() if name != "out"}, spec)
     slots = local_slots(settings)
     if dry_run:
         plan = plan_sweep(ledger, spec, settings.retry_failed)
@@ -203,12 +229,14 @@ def work(directory: str, wait: bool) -> int:
     from sweeps.driver import ledger_at, say, status
     from sweeps.work import work_through
 
-    ledger = ledger_at(Path(directory))
+    ledger = ledger_at("directory", directory)
     if not ledger.requests():
         raise SpecError(f"directory: {directory!r} holds no recorded request; make one with --plan-only")
     out = console()
-    signal = work_through(ledger, wait, lambda line: say(out, line))
+    signal, troubles = work_through(ledger, wait, lambda line: say(out, line))
     _write_tables(ledger.root, out)
+    if troubles:
+        fail("; ".join(troubles), ERROR)
     return SIGNAL + signal if signal else status(ledger, [record.cell for record in ledger.records()])
 
 
@@ -238,6 +266,8 @@ def data_list(data_dir: str | None, as_json: bool) -> None:
 @setting("--data-dir", type=click.Path(), help="Where to put the files; without it, the user's cache.")
 def data_fetch(names: tuple[str, ...], data_dir: str | None) -> None:
     """Download what is missing of the data sets, for machines without network."""
+    if data_dir:
+        Path(data_dir).mkdir(parents=True, exist_ok=True)
     for name in names:
         for path in fetch_dataset(name, Path(data_dir) if data_dir else None):
             click.echo(f"{name}: {path}")
@@ -299,14 +329,15 @@ def phase_transition(
 
 def _plan_facts(plan: Any, packs: Sequence[Any]) -> dict[str, Any]:
     counts = plan.counts()
-    return {"cells": counts.pop("total"), **counts, "packs": len(packs)}
+    data = [source.reference for source in plan.spec.data]
+    return {"data": data, "cells": counts.pop("total"), **counts, "packs": len(packs)}
 
 
 def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts))
     else:
-        click.echo("\n".join(f"{name}: {value}" for name, value in facts.items()))
+        click.echo("\n".join(f"{name}: {', '.join(v) if isinstance(v, list) else v}" for name, v in facts.items()))
 
 
 def _write_tables(root: Path, out: Console) -> None:
@@ -315,4 +346,7 @@ def _write_tables(root: Path, out: Console) -> None:
     gathered = gather([root])
     for note in gathered.notes:
         out.print(note, markup=False, highlight=False, soft_wrap=True)
-    write_tables(root, gathered.frame)
+    try:
+        write_tables(root, gathered.frame)
+    except OSError as error:  # they only repeat what the records say
+        out.print(f"results.csv and results.parquet were not written: {error}", markup=False, soft_wrap=True)

@@ -37,7 +37,7 @@ TRANSITION = "transition"
 RETURNS = "transition, but above half again at the largest rho"
 NO_COLLAPSE = "no collapse in this grid"
 PARTIAL = "falls without collapsing in this grid"
-COLLAPSED = "collapsed everywhere"
+COLLAPSED = "below 1 nat everywhere"
 TOO_FEW = "too few rho values"
 
 NUMBERS = (

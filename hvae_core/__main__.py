@@ -51,6 +51,8 @@ def main() -> int:
         data = load_dataset(given.dataset, binarise=given.binarise, data_dir=given.data_dir)
     except (SpecError, DataError) as error:
         parser.exit(2, f"error: {error}\n")
+    if given.out is not None and (given.out.is_dir() or not given.out.absolute().parent.is_dir()):
+        parser.exit(2, f"error: out: {str(given.out)!r} is not a file in a folder that exists\n")
     torch.set_num_threads(1)
     said = [time.monotonic()]
 

@@ -6,6 +6,7 @@ A checkpoint is written beside its final name, flushed to disk and then renamed,
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -26,8 +27,10 @@ def save_checkpoint(directory: Path, step: int, state: Mapping[str, Any]) -> Non
     final = directory / f"checkpoint-{step}"
     temporary = Path(tempfile.mkdtemp(prefix=".checkpoint-", dir=directory))
     try:
+        content = io.BytesIO()  # a full disk is then an OSError, not one of torch's own
+        torch.save(dict(state), content)
         with (temporary / "state.pt").open("wb") as file:
-            torch.save(dict(state), file)
+            file.write(content.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         if final.exists():

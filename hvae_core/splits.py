@@ -79,19 +79,23 @@ def read(source: Source, files: Sequence[Path], cache: Path) -> Splits:
 
 
 def read_own(path: Path) -> Splits:
-    """Read a user's npz (see `formats.read_npz`), holding out a tenth of train, at least one, where valid is absent.
+    """Read a user's npz (see `formats.read_npz`), holding out a tenth of train, at least two, where valid is absent.
 
-    Raises DataError for a file that must not be used, and for a single training image without valid.
+    Raises DataError for a file that must not be used, and for fewer than two images to validate or test on: active
+    units are a variance over images.
     """
     arrays = formats.read_npz(path)
     n, height, width = arrays.train.shape
     train, valid = arrays.train, arrays.valid
     if valid is None:
-        if n < 2:
-            raise DataError(f"{path}: array train holds one image and there is no array valid; give two or more")
-        kept, held = hold_out(n, max(1, n // 10))
+        if n < 3:
+            raise DataError(f"{path}: array train holds {n} images and there is no array valid; give three or more")
+        kept, held = hold_out(n, max(2, n // 10))
         train, valid = train[kept], train[held]
     images = {"train": train, "valid": valid, "test": arrays.test}
+    for key in ("valid", "test"):
+        if len(images[key]) < 2:
+            raise DataError(f"{path}: array {key} holds one image; give two or more")
     flat = {key: values.reshape(len(values), -1) for key, values in images.items()}
     return Splits(flat, (height, width), arrays.binary)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from hvae_core.spec import SpecError
 from sweeps.cell import Cell
 from sweeps.claims import Claim
 from sweeps.exits import COMPLETE, ERROR, INCOMPLETE, SIGNAL
@@ -33,7 +34,9 @@ def run_sweep(
     errors of planning. The status comes from the ledger alone: 0 complete, 1 cells left behind by trouble with the
     machine, 3 some failed or diverged, 128 + n stopped by signal n.
     """
-    plan_sweep(ledger, spec)  # a request that cannot be is refused before anything is written
+    plan = plan_sweep(ledger, spec, settings.retry_failed)  # what cannot be is refused before anything is written
+    if not plan.pending:
+        return status(ledger, plan.cells), plan
     ledger.root.mkdir(parents=True, exist_ok=True)
     with Claim(ledger.root / "claim"):
         for note in ledger.repair(spec.cells()):
@@ -43,7 +46,6 @@ def run_sweep(
             ledger.reopen(cell)
         signal = None
         if plan.pending:
-            say(console, summary(plan))
             signal = _train(ledger, plan, job, settings, config, console)
         return (SIGNAL + signal if signal else status(ledger, plan.cells)), plan
 
@@ -75,7 +77,8 @@ def summary(plan: Plan) -> str:
     """One line of what a request has and still needs."""
     counts = plan.counts()
     parts = [f"{n} {name}" for name, n in counts.items() if n and name != "total"]
-    return f"{counts['total']} cells: {', '.join(parts)}"
+    data = ", ".join(dict.fromkeys(f"{data.name}:{data.source}" for data in plan.spec.data))
+    return f"cells: {counts['total']} ({', '.join(parts)}) on {data}"
 
 
 def say(console: Console, line: str) -> None:
@@ -95,8 +98,9 @@ def _train(
         ask = runner.resources(settings.gpus_per_trial, settings.cpus_per_trial, note)
         packs = plan.packs(ledger, settings.pack_size, ask.slots)
         _write_request(ledger, plan, packs, config)
+        note(summary(plan))
         unit = "GPU" if ask.gpus else "CPU core"
-        note(f"{len(packs)} packs, one Ray Tune trial each, {ask.slots} at once, {ask.gpus or ask.cpus:g} {unit} each")
+        note(f"packs: {len(packs)}, one Ray Tune trial each, {ask.slots} at once, {ask.gpus or ask.cpus:g} {unit} each")
         options = {"cpus_per_trial": ask.cpus, "gpus_per_trial": ask.gpus, "max_failures": settings.max_failures}
         job = replace(job, options=tuple(options.items()))
         with Progress(ledger, plan.pending, packs, console):
@@ -115,9 +119,12 @@ def _write_request(ledger: Ledger, plan: Plan, packs: Sequence[Pack], config: Ma
     write_bytes(ledger.root / "sweep.toml", text.encode())
 
 
-def ledger_at(path: Path) -> Ledger:
-    """Open a results directory by an absolute path; raises NotADirectoryError if a file is in the way."""
-    path = path.expanduser().absolute()
-    if path.exists() and not path.is_dir():
-        raise NotADirectoryError(f"{path}: is a file, not a directory")
+def ledger_at(name: str, text: str) -> Ledger:
+    """Open a results directory by an absolute path; raises SpecError, naming the argument, if it cannot be one."""
+    path = Path(text).expanduser().absolute()
+    if not text:
+        raise SpecError(f"{name}: an empty path is not allowed; it must be a directory")
+    for part in (path, *path.parents):
+        if (part.exists() and not part.is_dir()) or (part.is_symlink() and not part.exists()):
+            raise SpecError(f"{name}: {text!r} is not allowed: {part} is no directory")
     return Ledger(path)

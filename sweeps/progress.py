@@ -35,6 +35,8 @@ class Snapshot:
     def line(self) -> str:
         """One line for a person."""
         rate = self.model_steps_per_second
+        if self.complete + self.failed == self.total:
+            return f"{self.complete}/{self.total} cells" + (f", {self.failed} failed" if self.failed else "")
         eta = duration(self.model_steps_left / rate) if rate > 0 else "unknown"
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.complete}/{self.total} cells{failed}, {rate:,.0f} model-steps/s, ETA {eta}"

@@ -36,6 +36,8 @@ def sweep_spec(given: Mapping[str, Any]) -> SweepSpec:
     for value in rhos:
         replace(base, rho=value)
     train = TrainSpec(given["steps"], given["batch_size"], given["lr"], given["precision"])
+    if given["data_dir"] == "":
+        raise SpecError("data-dir: an empty path is not allowed; it must be a directory")
     directory = Path(given["data_dir"]) if given["data_dir"] else None
     sources = [
         DataSource.of(name, load_dataset(name, binarise=given["binarise"], data_dir=directory))

@@ -22,7 +22,7 @@ from typing import Any
 from hvae_core.data import DataError
 from hvae_core.spec import SpecError
 from sweeps.claims import holder_of
-from sweeps.ledger import Ledger, Pack
+from sweeps.ledger import Ledger, LedgerError, Pack
 from sweeps.worker import Job, run_pack
 
 _ENVIRONMENT = {
@@ -43,6 +43,7 @@ for _name, _value in _ENVIRONMENT.items():
 import ray  # noqa: E402
 from ray import tune  # noqa: E402
 
+LOOK_SECONDS = 5.0  # between looks at whether Ray still lives
 DRAIN_SECONDS = 12.0  # workers get this long to write their checkpoints after a signal
 OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray takes: nothing large goes through it
 
@@ -147,8 +148,9 @@ def trial(config: dict[str, Any]) -> None:
     try:
         outcome: str = run_pack(job, Pack(tuple(config["cells"])))
         tune.report({"outcome": outcome, "trouble": ""})
-    except (OSError, DataError) as error:
-        tune.report({"outcome": "trouble", "trouble": f"{type(error).__name__}: {error}"})
+    except (OSError, DataError, LedgerError) as error:
+        trouble = f"error: {type(error).__name__} under {job.root}: {' '.join(str(error).split())}"
+        tune.report({"outcome": "trouble", "trouble": trouble})
 
 
 class _Watch(tune.Callback):  # type: ignore[misc]
@@ -157,6 +159,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
     def __init__(self, root: str, report: RunReport) -> None:
         self.root, self.report = root, report
         self.stop_since: float | None = None
+        self.looked = time.monotonic()
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -173,13 +176,30 @@ class _Watch(tune.Callback):  # type: ignore[misc]
                 ledger.fail(cell, "lost", lines or ["the worker process died"])
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        if self.report.signal is None:
-            return
-        self.stop_since = self.stop_since or time.monotonic()
-        packs = [Ledger(Path(self.root)).pack_path(Pack(tuple(t.config["cells"])).id) for t in trials]
-        drained = not any(holder_of(pack / "claim") for pack in packs)
-        if drained or time.monotonic() - self.stop_since > DRAIN_SECONDS:
-            os.kill(os.getpid(), signal.SIGUSR1)  # Tune's own sign to end its loop
+        now = time.monotonic()
+        if self.report.signal is not None:
+            self.stop_since = self.stop_since or now
+            packs = [Ledger(Path(self.root)).pack_path(Pack(tuple(t.config["cells"])).id) for t in trials]
+            drained = not any(holder_of(pack / "claim") for pack in packs)
+            if drained or now - self.stop_since > DRAIN_SECONDS:
+                _end_tune()
+        elif now - self.looked > LOOK_SECONDS:
+            self.looked = now
+            if not _ray_lives():  # Tune would wait for it without end
+                self.report.troubles.append("Ray died under this run; the same command goes on where it was")
+                _end_tune()
+
+
+def _end_tune() -> None:
+    os.kill(os.getpid(), signal.SIGUSR1)  # Tune's own sign to end its loop
+
+
+def _ray_lives() -> bool:
+    """Whether any node of this Ray still answers."""
+    try:
+        return any(node["Alive"] for node in ray.nodes())
+    except Exception:  # ray raises many kinds when its head is gone; each means the same
+        return False
 
 
 def run_packs(

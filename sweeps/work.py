@@ -9,19 +9,21 @@ from types import FrameType
 
 import torch
 
-from sweeps.ledger import Ledger
+from sweeps.ledger import Ledger, LedgerError
 from sweeps.progress import describe
 from sweeps.worker import Job, run_pack
 
 WAIT_SECONDS = 5.0  # between looks at packs that others hold
 
 
-def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> int | None:
-    """Train every recorded pack with pending cells that no live worker holds; returns the signal that stopped it.
+def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tuple[int | None, list[str]]:
+    """Train every recorded pack with pending cells that no live worker holds.
 
-    With `wait`, stays until every pack is done, and takes over those whose holder died.
+    Returns the signal that stopped it, if one did, and a line on each pack whose records cannot be used. With
+    `wait`, stays until every other pack is done, and takes over those whose holder died.
     """
     stopped: list[int] = []
+    troubles: dict[str, None] = {}
     asked = threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -33,18 +35,23 @@ def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> int
         while not asked.is_set():
             held = False
             for request in ledger.requests():
-                held |= _work_request(ledger, Job.of(ledger.root, request, _device()), request, asked, note)
+                held |= _work_request(ledger, Job.of(ledger.root, request, _device()), request, asked, note, troubles)
             if not (held and wait):
                 break
             asked.wait(WAIT_SECONDS)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return stopped[0] if stopped else None
+    return stopped[0] if stopped else None, list(troubles)
 
 
 def _work_request(
-    ledger: Ledger, job: Job, request: dict[str, object], asked: threading.Event, note: Callable[[str], None]
+    ledger: Ledger,
+    job: Job,
+    request: dict[str, object],
+    asked: threading.Event,
+    note: Callable[[str], None],
+    troubles: dict[str, None],
 ) -> bool:
     """Take the request's open packs in their order; returns whether others hold any of them."""
     held = False
@@ -52,7 +59,11 @@ def _work_request(
         open_cells = [cell for cell in pack.cells if ledger.state(cell) == "pending"]
         if not open_cells or asked.is_set():
             continue
-        outcome = run_pack(job, pack, asked.is_set)
+        try:
+            outcome = run_pack(job, pack, asked.is_set)
+        except LedgerError as error:
+            troubles[str(error)] = None
+            continue
         held |= outcome == "held"
         for cell in open_cells:
             record = ledger.record(cell)

@@ -24,8 +24,8 @@ from hvae_core.evaluate import bound_examples, evaluate, importance_bound
 from hvae_core.train import Interrupted, PackTrainer, TrainedPack, train_pack
 from sweeps.cell import Cell
 from sweeps.claims import Claim, HeldError
-from sweeps.files import write_json
-from sweeps.ledger import Ledger, Pack
+from sweeps.files import DamagedFileError, write_json
+from sweeps.ledger import Ledger, LedgerError, Pack
 from sweeps.provenance import provenance
 
 BOUND_SAMPLES = 100
@@ -69,7 +69,7 @@ def run_pack(job: Job, pack: Pack, should_stop: Callable[[], bool] | None = None
     """Train a pack to the end and record every cell; an error becomes the failure record of its cells.
 
     Returns what happened: complete, failed (recorded), held (another live process has the claim), stopped (asked
-    to, checkpoint written). Raises OSError or DataError where the disk or the data is the trouble.
+    to, checkpoint written). Raises OSError, DataError or LedgerError where disk, data or records are the trouble.
     """
     ledger = Ledger(Path(job.root))
     folder = ledger.pack_path(pack.id)
@@ -90,7 +90,7 @@ def run_pack(job: Job, pack: Pack, should_stop: Callable[[], bool] | None = None
                 _train_and_record(job, ledger, pack, open_cells, claim, stop)
             except Interrupted:
                 return "stopped" if claim.mine() else "held"
-            except (OSError, DataError):
+            except (OSError, DataError, LedgerError):
                 raise  # the machine's trouble, not the cells': they stay pending
             except Exception:  # whatever else training raises must not stop the sweep: recorded with its last lines
                 lines = traceback.format_exc().splitlines()[-LAST_LINES:]
@@ -112,10 +112,7 @@ def _train_and_record(
 ) -> None:
     torch.set_num_threads(job.threads)
     started = _now()
-    records = [ledger.record(cell) for cell in pack.cells]
-    cells = [record.cell for record in records if record is not None]
-    if len(cells) != len(pack.cells):
-        raise DataError(f"pack {pack.id}: a configuration of its cells is missing under {ledger.root / 'cells'}")
+    cells = _cells(ledger, pack)
     first, folder = cells[0], ledger.pack_path(pack.id)
     data = _load(job, first)
     pending = [(i, cell) for i, cell in enumerate(cells) if cell.id in open_cells]
@@ -171,6 +168,20 @@ def _train_and_record(
         )
         weights = member_weights(trained.model, i) if job.keep == "weights" else None
         ledger.complete(cell, result, facts, weights)
+
+
+def _cells(ledger: Ledger, pack: Pack) -> list[Cell]:
+    """Read the members of a pack; raises LedgerError if one cannot be read: the request, typed again, repairs it."""
+    cells = []
+    for cell_id in pack.cells:
+        try:
+            record = ledger.record(cell_id)
+        except DamagedFileError as error:
+            raise LedgerError(f"{error}; the request typed again sets it aside and goes on") from error
+        if record is None:
+            raise LedgerError(f"{ledger.cell_path(cell_id)}: holds no config.json; the request typed again writes it")
+        cells.append(record.cell)
+    return cells
 
 
 def measure(

@@ -38,6 +38,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_images: Callable
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad.toml").write_text("steps = ")
     (tmp_path / "unknown.toml").write_text("colour = 'red'\n")
+    tomls = {"half": "steps = 1.5", "true": "steps = true", "date": "steps = 1979-05-27"}
+    for name, text in {**tomls, "number": "out = 5", "flag": "fail_fast = 1"}.items():
+        (tmp_path / f"{name}.toml").write_text(text)
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    np.savez(
+        tmp_path / "one.npz", train=np.eye(4, dtype=np.uint8)[None].repeat(4, 0), test=np.eye(4, dtype=np.uint8)[None]
+    )
     np.savez(tmp_path / "nan.npz", train=np.full((4, 2, 2), np.nan), test=np.zeros((4, 2, 2)))
     np.savez(tmp_path / "flat.npz", train=np.zeros(4, np.uint8), test=np.zeros(4, np.uint8))
     return tmp_path
@@ -99,6 +106,17 @@ MISTAKES: list[tuple[list[str], str]] = [
     ([*RHO, "--gpus-per-trial", "-1"], "gpus-per-trial"),
     ([*RHO, "--gpus-per-trial", "nan"], "gpus-per-trial"),
     ([*RHO, "--out", "file"], "file"),
+    ([*RHO, "--out", "file/below"], "file"),
+    ([*RHO, "--out", ""], "out"),
+    ([*RHO, "--out", "dangling"], "dangling"),
+    ([*RHO, "--data-dir", ""], "data-dir"),
+    ([*RHO, "--config", ""], "config"),
+    ([*RHO, "--config", "half.toml"], "steps = 1.5"),
+    ([*RHO, "--config", "true.toml"], "steps = True"),
+    ([*RHO, "--config", "date.toml"], "steps"),
+    ([*RHO, "--config", "number.toml"], "out = 5"),
+    ([*RHO, "--config", "flag.toml"], "fail_fast = 1"),
+    (["rho", "--datasets", "one.npz"], "one image"),
     ([*RHO, "--config", "no.toml"], "no.toml"),
     ([*RHO, "--config", "bad.toml"], "bad.toml"),
     ([*RHO, "--config", "unknown.toml"], "colour"),
@@ -150,7 +168,9 @@ def test_a_mistake_in_plotting_is_one_line(here: Path, arguments: list[str], cod
 
 def test_a_dry_run_counts_and_writes_nothing(here: Path) -> None:
     result = sweep(*RHO, "--rho", "0.5", "1", "--seeds", "3", "--json", "--pack", "2")
-    assert json.loads(result.stdout) == {
+    facts = json.loads(result.stdout)
+    assert facts.pop("data") == [str(here / "bars.npz")]
+    assert facts == {
         "cells": 6, "new": 6, "pending": 0, "complete": 0, "failed": 0, "diverged": 0, "packs": 3
     }  # fmt: skip
     assert not (here / "results").exists()
@@ -193,6 +213,9 @@ def test_the_written_request_repeats_the_sweep_exactly(here: Path, seeds: str) -
     again = sweep("rho", "--config", "one/sweep.toml", "--out", "two", "--plan-only")
     assert again.exit_code == 0, again.stderr
     assert Ledger(here / "one").cell_ids() == Ledger(here / "two").cell_ids()
+    (here / "one").rename(here / "moved")
+    same = sweep("rho", "--config", "moved/sweep.toml", "--dry-run", "--json")
+    assert json.loads(same.stdout)["new"] == 0, "a results directory's own request is about itself, wherever it is"
 
 
 def test_a_worker_takes_a_planned_sweep_to_its_end(here: Path) -> None:
@@ -216,6 +239,46 @@ def test_complete_cells_are_untouched_and_start_no_ray(here: Path, monkeypatch: 
     facts = json.loads(again.stdout)
     assert (facts["complete"], facts["cells"]) == (2, 2)
     assert [(f, f.stat().st_mtime_ns) for f in files] == before
+
+
+def test_a_worker_names_a_damaged_configuration_and_the_request_repairs_it(here: Path) -> None:
+    request = ["rho", *TINY, "--datasets", "bars.npz", "--plan-only"]
+    assert sweep(*request).exit_code == 0
+    ledger = Ledger(here / "results")
+    config = ledger.cell_path(ledger.cell_ids()[0]) / "config.json"
+    for damage in (config.read_text()[:50], None):
+        config.unlink()
+        if damage is not None:
+            config.write_text(damage)
+        stopped = sweep("work", "results")
+        assert stopped.exit_code == 1
+        (named,) = [line for line in stopped.stderr.splitlines() if line.startswith("error: ")]
+        assert str(config.parent) in named
+        assert "Traceback" not in stopped.stderr
+        assert sweep(*request).exit_code == 0
+    assert sweep("work", "results").exit_code == 0
+
+
+def test_a_complete_request_writes_nothing_and_a_full_disk_costs_no_result(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every file refused: a complete request still ends with 0 and says what it could not write."""
+    worked(here)
+
+    def refuse(path: Path, content: bytes) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    for module in ("sweeps.files", "sweeps.ledger", "sweeps.driver", "analysis.gather"):
+        monkeypatch.setattr(f"{module}.write_bytes", refuse)
+    again = sweep("rho", *TINY, "--datasets", "bars.npz")
+    assert again.exit_code == 0, again.stderr
+    assert "results.csv and results.parquet were not written" in again.stderr
+
+
+def test_nothing_typed_is_the_help_and_exit_2(here: Path) -> None:
+    for result in (sweep(), plot()):
+        assert result.exit_code == 2
+        assert "Commands:" in result.stderr
 
 
 def test_failed_cells_give_exit_3_until_they_are_retried(here: Path) -> None:

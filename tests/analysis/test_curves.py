@@ -91,7 +91,7 @@ def test_critical_rho_in_words() -> None:
     assert critical_in_words(row) == r"$\rho_c$ ≈ 0.941 (grid 0.93–0.95)"
     assert critical_in_words(row | {"bracket_low": 0.9, "bracket_high": 1.0}) == r"$\rho_c$ ≈ 0.94 (grid 0.9–1)"
     assert critical_in_words(row | {"interval_low": 0.9381, "interval_high": 0.9449}).endswith("0.941 [0.938, 0.945]")
-    assert critical_in_words(row | {"verdict": "collapsed everywhere"}) == r"no $\rho_c$: collapsed everywhere"
+    assert critical_in_words(row | {"verdict": "below 1 nat everywhere"}) == r"no $\rho_c$: below 1 nat everywhere"
 
 
 def test_words_wrap_between_and_never_within() -> None:

@@ -114,7 +114,7 @@ def test_critical_rho_is_marked_where_it_was_found(make_frame: MakeFrame) -> Non
 def test_no_transition_marks_nothing_and_says_so(make_frame: MakeFrame) -> None:
     figure = draw_phase_transition(make_frame(top_kl=lambda cell: 0.01))
     assert not lines(figure.axes[0], "critical")
-    assert legend_texts(figure)[1].endswith("collapsed everywhere")
+    assert legend_texts(figure)[1].endswith("below 1 nat everywhere")
 
 
 def test_legend_says_what_defines_the_curve(make_frame: MakeFrame) -> None:

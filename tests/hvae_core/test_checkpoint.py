@@ -52,6 +52,17 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_used(tmp_path: Pat
     assert any(name.startswith("unreadable-") for name in steps(tmp_path))
 
 
+def test_a_full_disk_is_an_os_error_and_keeps_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    save_checkpoint(tmp_path, 1, {"step": 1})
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(tmp_path, 2, {"step": 2})
+    assert steps(tmp_path) == ["checkpoint-1"]
+
+
 def test_a_writer_killed_half_way_leaves_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(*args: object) -> None:
         raise KeyboardInterrupt

@@ -23,6 +23,9 @@ def test_a_pack_without_ray(tmp_path: Path, write_images: Callable[..., Path]) -
         assert abs(member["elbo"] - (member["recon"] - member["kl_total"])) < 1e-9
         assert [row["step"] for row in history] == [10, 20]
     assert facts["data"]["reference"] == images
+    lost = run(*small, "--device", "cpu", "--out", str(tmp_path / "no" / "pack.json"))
+    assert lost.returncode == 2
+    assert lost.stderr.count("\n") == 1
     wrong = run("--model", "mlp", "--device", "cpu")
     assert wrong.returncode == 2
     assert wrong.stderr.count("\n") == 1

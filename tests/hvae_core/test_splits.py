@@ -187,10 +187,13 @@ def test_a_file_with_other_images_than_the_official_is_named(
     assert str(caught.value).startswith(f"{tmp_path / file}: {what}")
 
 
-def test_one_image_cannot_be_split(tmp_path: Path) -> None:
-    path = tmp_path / "one.npz"
-    path.write_bytes(_npz(train=GREY[:1], test=GREY))
-    with pytest.raises(DataError, match=r"one\.npz: array train holds one image"):
+def test_too_few_images_to_measure_a_variance_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "few.npz"
+    path.write_bytes(_npz(train=GREY[:2], test=GREY))
+    with pytest.raises(DataError, match=r"few\.npz: array train holds 2 images and there is no array valid"):
+        load_dataset(str(path))
+    path.write_bytes(_npz(train=GREY, test=GREY[:1]))
+    with pytest.raises(DataError, match=r"few\.npz: array test holds one image"):
         load_dataset(str(path))
 
 
@@ -216,8 +219,8 @@ def test_a_users_npz_gives_up_a_tenth_of_train(tmp_path: Path, monkeypatch: pyte
     assert np.array_equal(found.valid, fixed_draw(flat(GREY[held, :5, :7]), VALID))
     assert load_dataset(found.reference, binarise="dynamic").checksum == found.checksum
     assert load_dataset(found.reference).train.max() == 1
-    for n, expected in ((19, 1), (10, 1), (9, 1), (2, 1)):
-        (tmp_path / "digits.npz").write_bytes(_npz(train=GREY[:n], test=GREY[:1]))
+    for n, expected in ((20, 2), (19, 2), (9, 2), (3, 2)):
+        (tmp_path / "digits.npz").write_bytes(_npz(train=GREY[:n], test=GREY[:2]))
         assert len(load_dataset("digits.npz").valid) == expected
 
 
