@@ -154,6 +154,35 @@ def test_a_killed_worker_is_started_again_and_loses_nothing(
     assert numbers(here / "results") == undisturbed
 
 
+def raylet_of(driver: int) -> int:
+    """Process id of the raylet that a driver started, from the process table."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                command = (entry / "cmdline").read_bytes().split(b"\0")[0]
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if command.endswith(b"/raylet") and parent == driver:
+                return int(entry.name)
+    raise AssertionError("no raylet")
+
+
+def test_a_dead_raylet_ends_the_run_and_the_same_command_goes_on(
+    here: Path, start: Callable[..., subprocess.Popen[str]], undisturbed: dict[str, object]
+) -> None:
+    """Tune alone would wait for ever; the driver says so and leaves, and nothing is lost."""
+    process = start("rho", *LONG, "--out", "results")
+    wait_for_steps(here / "results", 300)
+    os.kill(raylet_of(process.pid), signal.SIGKILL)
+    _, stderr = process.communicate(timeout=90)
+    outlived = process.returncode == 0  # the workers may reach their end before Ray knows of its death
+    assert outlived or (process.returncode == 1 and "Ray died under this run" in stderr), stderr
+    again = run(here, "rho", *LONG, "--out", "results", "--json")
+    assert again.returncode == 0, again.stderr
+    assert numbers(here / "results") == undisturbed
+
+
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:1", "127.0.0.1:99999"])
 def test_an_address_where_no_ray_is_is_refused_at_once(here: Path, address: str) -> None:
     refused = run(here, "rho", *SHORT, "--address", address)
