@@ -108,9 +108,8 @@ def _use_quick(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
 def _use_config(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     if value is not None:
         path = Path(value)
-        known = {p.name: p for p in ctx.command.params if isinstance(p, click.Option) and p.name not in NOT_IN_CONFIG}
-        loaded = options.load_config(path, (name for name in known if name))
-        settings = {name: _config_value(known[name], setting) for name, setting in loaded.items()}
+        known = [p for p in ctx.command.params if isinstance(p, click.Option) and p.name not in NOT_IN_CONFIG]
+        settings = options.load_config(path, {p.name: _config_kind(p) for p in known if p.name})
         quick = QUICK if settings.pop("quick", False) else {}
         if (path.parent / "sweep.json").is_file():
             settings.setdefault("out", str(path.parent))  # a results directory's own request is about itself
@@ -118,24 +117,12 @@ def _use_config(ctx: click.Context, param: click.Parameter, value: str | None) -
     return value
 
 
-def _config_value(option: click.Option, value: Any) -> Any:
-    """Check the type of a configuration file's value, since click would cut 1.5 to 1; lists may be a single value."""
+def _config_kind(option: click.Option) -> options.Kind:
     if option.is_flag:
-        kinds: tuple[type, ...] = (bool,)
-    elif option.multiple:
-        kinds = (str, int, float)
-    else:
-        kinds = {"integer": (int,), "float": (int, float)}.get(option.type.name, (str,))
-    values = value if option.multiple and isinstance(value, list) else [value]
-    for each in values:
-        if not isinstance(each, kinds) or (isinstance(each, bool) and bool not in kinds):
-            allowed = " or ".join(
-                {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[k] for k in kinds
-            )
-            raise SpecError(f"config: {option.name} = {each!r} is not allowed; it must be {allowed}")
-    if option.name == "seeds" and isinstance(value, list) and len(value) == 1:
-        return [f"{value[0]}:{value[0]}" if isinstance(value[0], int) else value[0]]  # a list of one is no count
-    return values if option.multiple else value
+        return options.Kind((bool,))
+    if option.multiple:
+        return options.Kind((str, int, float), many=True)
+    return options.Kind({"integer": (int,), "float": (int, float)}.get(option.type.name, (str,)))
 
 
 NOT_IN_CONFIG = {"config", "dry_run", "as_json", "plan_only", "help"}

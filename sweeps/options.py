@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -87,22 +88,42 @@ def seeds(values: Iterable[str]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def load_config(path: Path, known: Iterable[str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Kind:
+    """What a setting of a configuration file may be: its types, and whether it may be a list of them."""
+
+    types: tuple[type, ...]
+    many: bool = False
+
+    def check(self, name: str, value: Any) -> Any:
+        """Return the value, as a list where it may be one; raises SpecError. A boolean is no number, 1.5 no integer."""
+        values = value if self.many and isinstance(value, list) else [value]
+        for each in values:
+            if not isinstance(each, self.types) or (isinstance(each, bool) and bool not in self.types):
+                allowed = " or ".join(_IN_WORDS[kind] for kind in self.types)
+                raise SpecError(f"config: {name} = {each!r} is not allowed; it must be {allowed}")
+        return values if self.many else value
+
+
+_IN_WORDS: dict[type, str] = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def load_config(path: Path, known: Mapping[str, Kind]) -> dict[str, Any]:
     """Read a sweep.toml: option names (with - or _) and their values; raises SpecError in one line."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise SpecError(f"config: {str(path)!r} cannot be read: {reason}") from error
-    allowed = sorted(known)
     settings: dict[str, Any] = {}
     for key, value in content.items():
         name = key.replace("-", "_")
-        if name not in allowed:
-            raise SpecError(f"config: {key!r} in {path} is not a setting; it must be one of {', '.join(allowed)}")
-        if isinstance(value, dict):
-            raise SpecError(f"config: {key!r} in {path} must be a value or a list, not a table")
-        settings[name] = value
+        if name not in known:
+            raise SpecError(f"config: {key!r} in {path} is not a setting; it must be one of {', '.join(sorted(known))}")
+        settings[name] = known[name].check(name, value)
+    only = content.get("seeds")
+    if isinstance(only, list) and len(only) == 1 and isinstance(only[0], int):
+        settings["seeds"] = [f"{only[0]}:{only[0]}"]  # a list of one is that seed, not a count
     return settings
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvae_core.spec import SpecError
-from sweeps.options import floats, items, load_config, seeds, spread
+from sweeps.options import Kind, floats, items, load_config, seeds, spread
 
 LISTS = {"--datasets": None, "--format": frozenset({"png", "pdf"})}
 
@@ -89,11 +89,15 @@ def test_seed_lists_that_are_wrong_say_so_in_one_line(values: list[str]) -> None
 def test_config_files(tmp_path: Path) -> None:
     path = tmp_path / "sweep.toml"
     path.write_text('model = ["mlp4x40"]\nbatch-size = 7\n')
-    assert load_config(path, {"model", "batch_size"}) == {"model": ["mlp4x40"], "batch_size": 7}
+    known = {"model": Kind((str,), many=True), "batch_size": Kind((int,)), "seeds": Kind((int, str), many=True)}
+    assert load_config(path, known) == {"model": ["mlp4x40"], "batch_size": 7}
+    for text, expected in (("seeds = 3", [3]), ("seeds = [3]", ["3:3"]), ("seeds = [3, 4]", [3, 4])):
+        path.write_text(text)
+        assert load_config(path, known)["seeds"] == expected
     for text in ("colour = 1", "model = ", "[model]\na = 1"):
         path.write_text(text)
         with pytest.raises(SpecError, match="^config: ") as error:
-            load_config(path, {"model"})
+            load_config(path, known)
         assert "\n" not in str(error.value)
     with pytest.raises(SpecError, match="No such file"):
-        load_config(tmp_path / "no.toml", {"model"})
+        load_config(tmp_path / "no.toml", known)
