@@ -7,22 +7,25 @@ Parses, calls, prints. Data goes to stdout, progress and diagnostics to stderr. 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Sequence
+import time
+from contextlib import nullcontext
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.console import Console
+from rich.filesize import decimal
+from rich.live import Live
+from rich.text import Text
 
-from hvae_core.data import BINARISE, DataError, fetch_dataset, list_datasets
+from hvae_core.data import BINARISE, fetch_dataset, list_datasets
 from hvae_core.spec import PRECISIONS, SMOOTHINGS, SpecError
 from sweeps import options
-from sweeps.claims import HeldError
-from sweeps.exits import ERROR, HELD, NOTHING, SIGNAL, USAGE
-from sweeps.ledger import LedgerError
-from sweeps.request import local_slots, resolved, run_settings, sweep_spec
+from sweeps.clean import KINDS
+from sweeps.command import CONTEXT, Group, config_option, console, fail, quick_option, setting
+from sweeps.exits import ERROR, NOTHING, SIGNAL
+from sweeps.request import ledger_at, local_resources, resolved, run_settings, sweep_spec
 
 QUICK: dict[str, Any] = {
     "model": ["mlp4x16h64"],
@@ -34,98 +37,12 @@ QUICK: dict[str, Any] = {
     "lr": 2e-3,
     "eval_every": 500,
 }
+WATCH_SECONDS = 3.0
 FORMATS = ("png", "pdf", "svg")
 CRITICAL = (  # columns of the printed table; the csv has all
     *("dataset", "source", "binarise", "model", "ou_samples", "steps", "n_rho", "n_seeds", "plateau", "rho_critical"),
     *("bracket_low", "bracket_high", "interval_low", "interval_high", "rho_half", "steepness", "verdict"),
 )
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Command(click.Command):
-    """A command whose list options take several values: `--datasets mnist omniglot`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Spread lists before click reads them."""
-        lists = {
-            name: frozenset(param.type.choices) if isinstance(param.type, click.Choice) else None
-            for param in self.params
-            if isinstance(param, click.Option) and param.multiple
-            for name in param.opts
-        }
-        return super().parse_args(ctx, options.spread(args, lists))
-
-
-class Group(click.Group):
-    """A group whose errors are one line on stderr, with the exit status of their kind; never a traceback."""
-
-    command_class = Command
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run, and turn what a user can cause into one line."""
-        try:
-            code = super().main(*args, **{**kwargs, "standalone_mode": False})
-        except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.format_message(), err=True)
-            sys.exit(USAGE)
-        except click.ClickException as error:
-            fail(error.format_message(), error.exit_code)
-        except (SpecError, DataError) as error:
-            fail(str(error), USAGE)
-        except HeldError as error:
-            fail(str(error), HELD)
-        except (LedgerError, OSError) as error:
-            fail(str(error), ERROR)
-        except click.Abort:
-            fail("interrupted", SIGNAL + 2)
-        sys.exit(code if isinstance(code, int) else 0)
-
-
-def fail(message: str, code: int) -> None:
-    """Print one line and leave."""
-    click.echo("error: " + " ".join(message.split()), err=True)
-    sys.exit(code)
-
-
-def console(quiet: bool = False) -> Console:
-    """Diagnostics go to stderr; rich keeps to plain lines where that is no terminal, and knows NO_COLOR."""
-    return Console(stderr=True, quiet=quiet)
-
-
-def setting(*names: str, **keywords: Any) -> Callable[[F], F]:
-    """Declare an option that the environment (HVAE_*) and a configuration file can also set."""
-    key = names[0].lstrip("-").replace("-", "_")
-    return click.option(*names, envvar=f"HVAE_{key.upper()}", **keywords)
-
-
-def _use_quick(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
-    if value:
-        ctx.default_map = {**QUICK, **(ctx.default_map or {})}
-    return value
-
-
-def _use_config(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value is not None:
-        path = Path(value)
-        known = [p for p in ctx.command.params if isinstance(p, click.Option) and p.name not in NOT_IN_CONFIG]
-        settings = options.load_config(path, {p.name: _config_kind(p) for p in known if p.name})
-        quick = QUICK if settings.pop("quick", False) else {}
-        if (path.parent / "sweep.json").is_file():
-            settings.setdefault("out", str(path.parent))  # a results directory's own request is about itself
-        ctx.default_map = {**quick, **(ctx.default_map or {}), **settings}
-    return value
-
-
-def _config_kind(option: click.Option) -> options.Kind:
-    if option.is_flag:
-        return options.Kind((bool,))
-    if option.multiple:
-        return options.Kind((str, int, float), many=True)
-    return options.Kind({"integer": (int,), "float": (int, float)}.get(option.type.name, (str,)))
-
-
-NOT_IN_CONFIG = {"config", "dry_run", "as_json", "plan_only", "help"}
 
 
 @click.group(cls=Group, context_settings=CONTEXT)
@@ -162,21 +79,22 @@ def sweep() -> None:
 @setting("--cpus-per-trial", type=int, default=1, help="CPU cores of each trial.")
 @setting("--address", default="local", help="local: a Ray of our own; auto or HOST:PORT: one that runs.")
 @setting("--max-failures", type=int, default=2, help="How often a trial whose worker died is started again.")
-@setting("--fail-fast", is_flag=True, help="Stop at the first trial that dies.")
+@setting("--fail-fast", is_flag=True, help="Stop at the first cell that fails or diverges, or worker that dies.")
 @setting("--retry-failed", is_flag=True, help="Run failed and diverged cells again.")
-@click.option(
-    "--config", type=click.Path(), is_eager=True, callback=_use_config, help="A sweep.toml of these settings."
-)
-@click.option("--quick", is_flag=True, is_eager=True, callback=_use_quick, help="A small sweep for two CPU cores.")
-@click.option("--dry-run", "-n", is_flag=True, help="Say what is missing and run nothing.")
+@config_option(QUICK)
+@quick_option(QUICK)
+@click.option("--dry-run", "-n", is_flag=True, help="Say what is missing and how long it takes; run nothing.")
+@click.option("--probe", is_flag=True, help="Time a few steps for the estimate where no complete cell tells.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--plan-only", is_flag=True, help="Record the request for `hvae-sweep work` and run nothing.")
-def rho(as_json: bool, dry_run: bool, plan_only: bool, quick: bool, config: str | None, **given: Any) -> int:
+def rho(
+    as_json: bool, dry_run: bool, plan_only: bool, probe: bool, quick: bool, config: str | None, **given: Any
+) -> int:
     """Sweep the smoothing rho, as in the paper's Figure 1.
 
     The same command again trains exactly what is missing.
     """
-    from sweeps.driver import ledger_at, record_request, run_sweep
+    from sweeps.driver import forecast, record_request, run_sweep
     from sweeps.plan import plan_sweep
     from sweeps.worker import Job
 
@@ -186,18 +104,30 @@ def rho(as_json: bool, dry_run: bool, plan_only: bool, quick: bool, config: str 
     if given["data_dir"] is not None:
         given["data_dir"] = str(Path(given["data_dir"]).expanduser().absolute())
     written = resolved({name: value for name, value in given.items() if name != "out"}, spec)
-    slots = local_slots(settings)
-    if dry_run:
-        plan = plan_sweep(ledger, spec, settings.retry_failed)
-        _print_facts(_plan_facts(plan, plan.packs(ledger, settings.pack_size, slots)), as_json)
-        return 0
-    if plan_only:
-        plan, packs = record_request(ledger, spec, settings, slots, written)
-        _print_facts(_plan_facts(plan, packs), as_json)
+    job = Job.of(ledger.root, {"settings": written, "request": spec.to_dict()})
+    ask = local_resources(settings)
+    if dry_run or plan_only:
+        if dry_run:
+            plan = plan_sweep(ledger, spec, settings.retry_failed)
+            packs = plan.packs(ledger, settings.pack_size, ask.slots)
+        else:
+            plan, packs = record_request(ledger, spec, settings, ask.slots, written)
+        expected = forecast(ledger, plan, packs, ask, job, timed=probe)
+        if not as_json:
+            click.echo("\n".join(plan.table()))
+        _print_facts(
+            {
+                "data": [source.reference for source in spec.data],
+                **plan.counts(),
+                "packs": len(packs),
+                "resources": {"cpus": ask.cpus, "gpus": ask.gpus, "slots": ask.slots} if as_json else str(ask),
+                "estimate": expected.to_dict() if as_json else expected.line,
+            },
+            as_json,
+        )
         return 0
     out = console()
-    job = Job.of(ledger.root, {"settings": written, "request": spec.to_dict()})
-    code, plan = run_sweep(ledger, spec, job, settings, written, out)
+    code, plan = run_sweep(ledger, spec, job, settings, written, out, probe)
     _write_tables(ledger.root, out)
     states = [ledger.state(cell.id) for cell in plan.cells]
     counts = {state: states.count(state) for state in ("complete", "failed", "diverged", "pending")}
@@ -213,7 +143,7 @@ def work(directory: str, wait: bool) -> int:
 
     No Ray. Any number may run at once, on any hosts that share the directory.
     """
-    from sweeps.driver import ledger_at, say, status
+    from sweeps.driver import exit_status, say
     from sweeps.work import work_through
 
     ledger = ledger_at("directory", directory)
@@ -224,7 +154,68 @@ def work(directory: str, wait: bool) -> int:
     _write_tables(ledger.root, out)
     if troubles:
         fail("; ".join(troubles), ERROR)
-    return SIGNAL + signal if signal else status(ledger, [record.cell for record in ledger.records()])
+    return SIGNAL + signal if signal else exit_status(ledger, [record.cell for record in ledger.records()])
+
+
+@sweep.command()
+@click.argument("directory", type=click.Path())
+@click.option("--watch", is_flag=True, help="Look again every few seconds until nothing is pending.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(directory: str, watch: bool, as_json: bool) -> None:
+    """Say what is done and what is going on in DIRECTORY, wherever it runs, with the curves so far."""
+    from sweeps.status import read_status
+
+    ledger = ledger_at("directory", directory)
+    found = read_status(ledger)
+    if not found.curves and not found.damaged and not ledger.requests():
+        raise SpecError(f"directory: {directory!r} is no results directory; it must hold the records of a sweep")
+    out = Console(soft_wrap=True)
+    if as_json:
+        click.echo(json.dumps(found.to_dict()))
+        return
+    if not (watch and out.is_terminal):
+        click.echo("\n".join(found.lines(unicode=out.encoding.startswith("utf"))))
+    with Live(console=out, auto_refresh=False) if watch and out.is_terminal else nullcontext() as live:
+        while watch and found.pending:
+            if live is not None:
+                live.update(Text("\n".join(found.lines(unicode=True))), refresh=True)
+            time.sleep(WATCH_SECONDS)
+            found = read_status(ledger)
+            if live is None:
+                click.echo("\n" + "\n".join(found.lines(unicode=out.encoding.startswith("utf"))))
+
+
+@sweep.command()
+@click.argument("cell")
+@setting("--out", type=click.Path(), default="results", help="Results directory in which a bare id is looked up.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(cell: str, out: str, as_json: bool) -> None:
+    """Print everything about CELL, a folder such as results/cells/<id>, or the beginning of an id."""
+    from sweeps.show import cell_facts, find_cell, lines
+
+    facts = cell_facts(find_cell(cell, ledger_at("out", out).root))
+    click.echo(json.dumps(facts) if as_json else "\n".join(lines(facts)))
+
+
+@sweep.command()
+@click.argument("directory", type=click.Path())
+@click.option("--remove", type=click.Choice(tuple(KINDS)), multiple=True, help="What to remove; without it, nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def clean(directory: str, remove: tuple[str, ...], as_json: bool) -> None:
+    """Say what takes room in DIRECTORY, and remove what is asked for; records of cells always stay."""
+    from sweeps.clean import clean as remove_from
+    from sweeps.clean import rooms
+
+    ledger = ledger_at("directory", directory)
+    if not (ledger.root / "sweep.json").is_file() and not ledger.cell_ids():
+        raise SpecError(f"directory: {directory!r} is no results directory; it must hold the records of a sweep")
+    found = remove_from(ledger, remove) if remove else rooms(ledger)
+    if as_json:
+        click.echo(json.dumps({room.kind: {"items": len(room.paths), "bytes": room.size} for room in found}))
+        return
+    for room in found:
+        facts = f"{room.kind:<12}{len(room.paths):>7,}  {decimal(room.size):>10}"
+        click.echo(f"{facts}  {'removed' if remove else KINDS[room.kind]}")
 
 
 @sweep.group()
@@ -312,12 +303,6 @@ def phase_transition(
 
 
 # what the commands share ------------------------------------------------------------------------------------------
-
-
-def _plan_facts(plan: Any, packs: Sequence[Any]) -> dict[str, Any]:
-    counts = plan.counts()
-    data = [source.reference for source in plan.spec.data]
-    return {"data": data, "cells": counts.pop("total"), **counts, "packs": len(packs)}
 
 
 def _print_facts(facts: dict[str, Any], as_json: bool) -> None:

@@ -25,6 +25,8 @@ from hvae_core.smoothing import OrnsteinUhlenbeck
 from hvae_core.spec import Member, ModelSpec, TrainSpec
 from hvae_core.streams import SeedStreams
 
+CHECKPOINT_SHARE = 0.02  # of the time, at most, goes into checkpoints, however slow the disk
+
 HistoryRow = dict[str, float | int]
 
 
@@ -166,7 +168,7 @@ def train_pack(
     Every eval_every steps (0: at the end only) the unsmoothed model is measured on the validation images and
     on_evaluation is called. About once a second on_progress is called and should_stop is asked; if it says yes, a
     checkpoint is written and Interrupted raised. With a checkpoint directory, training continues from its newest
-    checkpoint, bit for bit on a CPU.
+    checkpoint, bit for bit on a CPU; one is written every checkpoint_seconds, or less often where writing is slow.
     """
     trainer = PackTrainer(spec, members, train, data, torch.device(device))
     saved = load_checkpoint(checkpoints, device) if checkpoints else None
@@ -174,11 +176,16 @@ def train_pack(
         trainer.restore(saved)
     valid = torch.from_numpy(data.valid).to(trainer.device)
 
-    def save() -> None:
+    def save() -> float:
+        """Write a checkpoint; returns when the next one is due."""
+        start = time.monotonic()
         if checkpoints is not None:
             save_checkpoint(checkpoints, trainer.step, trainer.state())
+        now = time.monotonic()
+        return now + max(checkpoint_seconds, (now - start) / CHECKPOINT_SHARE)
 
-    began = last_save = last_look = time.monotonic()
+    began = last_look = time.monotonic()
+    next_save = began + checkpoint_seconds
     while trainer.step < train.steps:
         trainer.advance()
         finished = trainer.step == train.steps
@@ -195,9 +202,8 @@ def train_pack(
             if on_progress is not None:
                 on_progress(trainer)
             stopping = should_stop is not None and not finished and should_stop()
-            if finished or stopping or time.monotonic() - last_save > checkpoint_seconds:
-                save()
-                last_save = time.monotonic()
+            if finished or stopping or time.monotonic() > next_save:
+                next_save = save()
             if stopping:
                 raise Interrupted(f"stopped after step {trainer.step} of {train.steps}")
             began = last_look = time.monotonic()

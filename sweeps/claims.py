@@ -121,14 +121,19 @@ def is_live(path: Path, content: dict[str, object]) -> bool:
     """Whether the claim with this content still stands: not of a dead process here, and touched lately."""
     here = content.get("machine", content.get("host")) in (_machine(), socket.gethostname())
     pid = content.get("pid")
+    lives_here = False
     if here and isinstance(pid, int):
         start = _process_start(pid)
         if start is None or start != content.get("process_start", start):
             return False
+        lives_here = True
     try:
-        return abs(_clock(path.parent) - path.stat().st_mtime) < EXPIRY_SECONDS
+        age = _clock(path.parent) - path.stat().st_mtime
     except OSError:
         return False
+    if age < 0 and lives_here:  # the clock was set back: the next heartbeat puts that right
+        return True
+    return abs(age) < EXPIRY_SECONDS
 
 
 def _read(path: Path) -> tuple[dict[str, object], Holder] | None:
@@ -163,7 +168,7 @@ def _gate(path: Path) -> Iterator[None]:
             break
         except FileExistsError:
             with suppress(FileNotFoundError):
-                if _clock(path.parent) - gate.stat().st_mtime > GATE_SECONDS:
+                if abs(_clock(path.parent) - gate.stat().st_mtime) > GATE_SECONDS:
                     gate.unlink()
             time.sleep(0.005)
     try:
@@ -173,9 +178,12 @@ def _gate(path: Path) -> Iterator[None]:
 
 
 def _clock(folder: Path) -> float:
-    """Ask the file system for its own time, which may differ from this host's."""
-    with tempfile.NamedTemporaryFile(prefix=".clock-", dir=folder) as probe:
-        return os.fstat(probe.fileno()).st_mtime or time.time()
+    """Ask the file system for its own time, which may differ from this host's; a reader who may not write has ours."""
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".clock-", dir=folder) as probe:
+            return os.fstat(probe.fileno()).st_mtime or time.time()
+    except OSError:
+        return time.time()
 
 
 def _machine() -> str:

@@ -7,26 +7,35 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from torch import cuda
 
-from hvae_core.spec import SpecError
 from sweeps.cell import Cell
 from sweeps.claims import Claim
+from sweeps.estimate import Estimate, estimate, probe
 from sweeps.exits import COMPLETE, ERROR, INCOMPLETE, SIGNAL
 from sweeps.files import write_bytes
 from sweeps.grid import SweepSpec
 from sweeps.ledger import Ledger, Pack
 from sweeps.plan import Plan, plan_sweep, request_entry
 from sweeps.progress import Progress
-from sweeps.request import RunSettings
-from sweeps.worker import Job
+from sweeps.request import Resources, RunSettings
+from sweeps.worker import Job, device_name
+
+PROBE_MODEL_STEPS = 100_000  # a run that trains more, and cannot be told from complete cells, is timed first
+LONG_SECONDS = 3600.0
 
 
 def run_sweep(
-    ledger: Ledger, spec: SweepSpec, job: Job, settings: RunSettings, config: Mapping[str, Any], console: Console
+    ledger: Ledger,
+    spec: SweepSpec,
+    job: Job,
+    settings: RunSettings,
+    config: Mapping[str, Any],
+    console: Console,
+    probe_first: bool = False,
 ) -> tuple[int, Plan]:
     """Train every cell of the request that is not complete; returns the exit status and the plan it carried out.
 
@@ -36,7 +45,7 @@ def run_sweep(
     """
     plan = plan_sweep(ledger, spec, settings.retry_failed)  # what cannot be is refused before anything is written
     if not plan.pending:
-        return status(ledger, plan.cells), plan
+        return exit_status(ledger, plan.cells), plan
     ledger.root.mkdir(parents=True, exist_ok=True)
     with Claim(ledger.root / "claim"):
         for note in ledger.repair(spec.cells()):
@@ -46,8 +55,8 @@ def run_sweep(
             ledger.reopen(cell)
         signal = None
         if plan.pending:
-            signal = _train(ledger, plan, job, settings, config, console)
-        return (SIGNAL + signal if signal else status(ledger, plan.cells)), plan
+            signal = _train(ledger, plan, job, settings, config, console, probe_first)
+        return (SIGNAL + signal if signal else exit_status(ledger, plan.cells)), plan
 
 
 def record_request(
@@ -65,7 +74,7 @@ def record_request(
     return plan, packs
 
 
-def status(ledger: Ledger, cells: Sequence[Cell]) -> int:
+def exit_status(ledger: Ledger, cells: Sequence[Cell]) -> int:
     """Exit status of a request as the ledger has it."""
     states = {ledger.state(cell.id) for cell in cells}
     if "pending" in states:
@@ -76,9 +85,9 @@ def status(ledger: Ledger, cells: Sequence[Cell]) -> int:
 def summary(plan: Plan) -> str:
     """One line of what a request has and still needs."""
     counts = plan.counts()
-    parts = [f"{n} {name}" for name, n in counts.items() if n and name != "total"]
+    parts = [f"{n} {name}" for name, n in counts.items() if n and name != "cells"]
     data = ", ".join(dict.fromkeys(f"{data.name}:{data.source}" for data in plan.spec.data))
-    return f"cells: {counts['total']} ({', '.join(parts)}) on {data}"
+    return f"cells: {counts['cells']} ({', '.join(parts)}) on {data}"
 
 
 def say(console: Console, line: str) -> None:
@@ -86,30 +95,55 @@ def say(console: Console, line: str) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+def forecast(ledger: Ledger, plan: Plan, packs: Sequence[Pack], ask: Resources, job: Job, timed: bool) -> Estimate:
+    """Estimate how long these packs take: from complete cells, else, if `timed`, from a few timed steps here."""
+    job = replace(job, device=ask.device, threads=ask.threads)
+    device = device_name(job.device) if ask.gpus == 0 or cuda.is_available() else "the GPUs elsewhere"
+    found = estimate(ledger, plan, packs, ask.slots, device)
+    if timed and found.wall_seconds is None:
+        found = estimate(ledger, plan, packs, ask.slots, device, probe(job, ledger, plan, packs, device))
+    return found
+
+
 def _train(
-    ledger: Ledger, plan: Plan, job: Job, settings: RunSettings, config: Mapping[str, Any], console: Console
+    ledger: Ledger,
+    plan: Plan,
+    job: Job,
+    settings: RunSettings,
+    config: Mapping[str, Any],
+    console: Console,
+    probe_first: bool,
 ) -> int | None:
     from sweeps import runner  # loading Ray takes seconds: only when there is something to train
 
     note: Callable[[str], None] = lambda line: say(console, line)  # noqa: E731
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = ledger.root / "runs" / f"{stamp}-{secrets.token_hex(3)}"
-    with runner.engine(settings.address, folder):
+    with runner.engine(settings.address, folder) as interrupts:
         ask = runner.resources(settings.gpus_per_trial, settings.cpus_per_trial, note)
         packs = plan.packs(ledger, settings.pack_size, ask.slots)
         _write_request(ledger, plan, packs, config)
         note(summary(plan))
-        unit = "GPU" if ask.gpus else "CPU core"
-        note(f"packs: {len(packs)}, one Ray Tune trial each, {ask.slots} at once, {ask.gpus or ask.cpus:g} {unit} each")
+        note(f"packs: {len(packs)}, one Ray Tune trial each, {ask}")
+        large = probe_first or sum(cell.train.steps for cell in plan.pending) > PROBE_MODEL_STEPS
+        expected = forecast(ledger, plan, packs, ask, job, timed=large and settings.address == "local")
+        note(f"time: {expected.line}")
+        if expected.wall_seconds is not None and expected.wall_seconds > LONG_SECONDS:
+            note("that is long: it may be interrupted at any time, and the same command goes on where it was")
         options = {"cpus_per_trial": ask.cpus, "gpus_per_trial": ask.gpus, "max_failures": settings.max_failures}
-        job = replace(job, options=tuple(options.items()))
-        with Progress(ledger, plan.pending, packs, console):
-            report = runner.run_packs(job, packs, ask, folder, settings.max_failures, settings.fail_fast)
-    for trouble in dict.fromkeys(report.troubles):
-        note(trouble)
-    if report.signal:
+        job = replace(job, device=ask.device, threads=ask.threads, options=tuple(options.items()))
+        if interrupts.signal is None:
+            with Progress(ledger, plan.pending, packs, console):
+                report = runner.run_packs(
+                    job, packs, ask, folder, interrupts, settings.max_failures, settings.fail_fast
+                )
+            for trouble in dict.fromkeys(report.troubles):
+                note(trouble)
+            if report.failed_fast:
+                note("stopped at the first failure, as --fail-fast asks; the same command runs the rest")
+    if interrupts.signal is not None:
         note("stopped; the same command goes on from the checkpoints")
-    return report.signal
+    return interrupts.signal
 
 
 def _write_request(ledger: Ledger, plan: Plan, packs: Sequence[Pack], config: Mapping[str, Any]) -> None:
@@ -117,14 +151,3 @@ def _write_request(ledger: Ledger, plan: Plan, packs: Sequence[Pack], config: Ma
     text = "# The last request in this directory, resolved: hvae-sweep rho --config sweep.toml repeats it.\n"
     text += "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items() if value is not None)
     write_bytes(ledger.root / "sweep.toml", text.encode())
-
-
-def ledger_at(name: str, text: str) -> Ledger:
-    """Open a results directory by an absolute path; raises SpecError, naming the argument, if it cannot be one."""
-    path = Path(text).expanduser().absolute()
-    if not text:
-        raise SpecError(f"{name}: an empty path is not allowed; it must be a directory")
-    for part in (path, *path.parents):
-        if (part.exists() and not part.is_dir()) or (part.is_symlink() and not part.exists()):
-            raise SpecError(f"{name}: {text!r} is not allowed: {part} is no directory")
-    return Ledger(path)

@@ -5,8 +5,10 @@ A results directory may come from someone else: symbolic links are not followed,
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,15 +19,20 @@ MAX_JSON_BYTES = 64 * 2**20
 class DamagedFileError(ValueError):
     """A file that is there but cannot be what it should be; the message names it in one line."""
 
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically: whole under its name and on disk, or not at all."""
+
+def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
+    """Write a file atomically: whole under its name, or not at all; durable: on disk before this returns."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~_UMASK)  # noqa: PTH101
         os.replace(name, path)  # noqa: PTH105
     except BaseException:
@@ -33,28 +40,36 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise
 
 
-def write_json(path: Path, value: object) -> None:
+def write_json(path: Path, value: object, durable: bool = True) -> None:
     """Write strict JSON atomically; raises ValueError for a NaN or an infinity."""
-    write_bytes(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
+    write_bytes(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode(), durable)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
     """Read one JSON object; None where there is no file; raises DamagedFileError for anything else."""
     try:
         if path.is_symlink():
-            raise DamagedFileError(f"{path}: is a symbolic link, which is not followed")
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise DamagedFileError(f"{path}: larger than {MAX_JSON_BYTES} bytes")
+            raise DamagedFileError(path, "is a symbolic link, which is not followed")
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise DamagedFileError(path, "is no regular file")
+        if found.st_size > MAX_JSON_BYTES:
+            raise DamagedFileError(path, f"larger than {MAX_JSON_BYTES} bytes")
         value = json.loads(path.read_bytes(), parse_constant=_refuse)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, DamagedFileError):
             raise
-        raise DamagedFileError(f"{path}: {type(error).__name__}: {str(error).splitlines()[0][:200]}") from error
+        raise DamagedFileError(path, f"{type(error).__name__}: {str(error).splitlines()[0][:200]}") from error
     if not isinstance(value, dict):
-        raise DamagedFileError(f"{path}: holds no JSON object")
+        raise DamagedFileError(path, "holds no JSON object")
     return value
+
+
+def fingerprint(content: bytes) -> dict[str, Any]:
+    """Size and SHA-256 of a file's content, as a record keeps them."""
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def set_aside(path: Path) -> Path:

@@ -4,7 +4,7 @@ cells/<id>/config.json      what the id hashes             (present = planned)
           /result.json      final metrics, strict JSON     (present = complete)
           /failure.json     why it failed or diverged      (and no result)
           /history.csv /provenance.json /weights.safetensors
-packs/<id>/                 claim, progress and checkpoints of cells that train together
+packs/<id>/                 claim, progress.json and checkpoints of cells that train together
 sweep.json                  the requests, one entry per invocation
 """
 
@@ -20,10 +20,12 @@ from typing import Any, Literal
 
 from hvae_core.spec import SpecError
 from sweeps.cell import ID, SCHEMA, Cell, content_id
-from sweeps.files import DamagedFileError, read_json, set_aside, write_bytes, write_json
+from sweeps.files import DamagedFileError, fingerprint, read_json, set_aside, write_bytes, write_json
 
 State = Literal["complete", "failed", "diverged", "pending"]
 METRICS = ("elbo", "recon", "kl_total", "kl_top", "au_top")
+COMPANIONS = ("history.csv", "weights.safetensors")
+MAX_HASHED_BYTES = 2**16  # larger files are hashed only when they are used
 
 
 class LedgerError(Exception):
@@ -32,13 +34,13 @@ class LedgerError(Exception):
 
 @dataclass(frozen=True)
 class Record:
-    """A cell as the directory knows it. `damage` names files that are there but cannot be read."""
+    """A cell as the directory knows it. `damage` names files that are there but are not what they should be."""
 
     cell: Cell
     state: State
     result: dict[str, Any] | None
     failure: dict[str, Any] | None
-    damage: tuple[str, ...] = ()
+    damage: tuple[DamagedFileError, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ class Ledger:
     def cell_ids(self) -> list[str]:
         """Ids of all planned cells."""
         folder = self.root / "cells"
+        if folder.is_symlink():
+            raise LedgerError(f"{folder}: is a symbolic link, which is not followed")
         if not folder.is_dir():
             return []
         return sorted(p.name for p in folder.iterdir() if ID.fullmatch(p.name) and not p.is_symlink())
@@ -117,25 +121,33 @@ class Ledger:
     def record(self, cell_id: str) -> Record | None:
         """Read one cell; None if it was never planned; raises DamagedFileError if its configuration is unusable."""
         path = self.cell_path(cell_id)
+        if path.is_symlink():
+            raise DamagedFileError(path, "is a symbolic link, which is not followed")
         config = read_json(path / "config.json")
         if config is None:
             return None
         try:
             cell = Cell.from_config(config)
         except SpecError as error:
-            raise DamagedFileError(f"{path / 'config.json'}: {error}") from error
+            raise DamagedFileError(path / "config.json", f"{error}") from error
         if cell.id != cell_id:
-            raise DamagedFileError(f"{path / 'config.json'}: describes cell {cell.id}, not {cell_id}")
-        damage: list[str] = []
+            raise DamagedFileError(path / "config.json", f"describes cell {cell.id}, not {cell_id}")
+        return self._outcome(cell)
+
+    def _outcome(self, cell: Cell) -> Record:
+        path = self.cell_path(cell.id)
+        damage: list[DamagedFileError] = []
         result = failure = None
         try:
             result = _checked_result(path / "result.json", cell)
         except DamagedFileError as error:
-            damage.append(str(error))
+            damage.append(error)
+        if result is not None:
+            damage += _damaged_companions(path, result)
         try:
             failure = read_json(path / "failure.json") if result is None else None
         except DamagedFileError as error:
-            damage.append(str(error))
+            damage.append(error)
         state: State = "pending"
         if result is not None:
             state = "complete"
@@ -162,35 +174,56 @@ class Ledger:
                 continue
             if record is not None:
                 if damaged is not None:
-                    damaged.extend(record.damage)
+                    damaged.extend(map(str, record.damage))
                 yield record
 
     def repair(self, cells: Iterable[Cell]) -> list[str]:
-        """Set damaged files of these cells aside, so that they are pending again; returns what was found."""
+        """Set damaged files of these cells aside, so that they are trained again; returns a line on each.
+
+        A result goes aside with a damaged companion; a configuration that is gone or damaged is written again.
+        """
         notes: list[str] = []
+
+        def put_aside(error: DamagedFileError) -> None:
+            notes.append(f"{error}; set aside as {set_aside(error.path).name}")
+
         for cell in cells:
-            path = self.cell_path(cell.id)
-            for name in ("config.json", "result.json", "failure.json"):
-                try:
-                    if name == "result.json":
-                        _checked_result(path / name, cell)
-                    else:
-                        content = read_json(path / name)
-                        if name == "config.json" and content is not None and content != cell.config:
-                            raise DamagedFileError(f"{path / name}: is not what cell {cell.id} hashes")
-                except DamagedFileError as error:
-                    notes.append(f"{error}; set aside as {set_aside(path / name).name}")
+            config, result = (self.cell_path(cell.id) / name for name in ("config.json", "result.json"))
+            try:
+                record = self.record(cell.id)
+            except DamagedFileError as error:
+                put_aside(error)
+                record = None
+            if record is None:
+                if not config.parent.exists():
+                    continue  # never planned, or just set aside as a whole
+                write_json(config, cell.config)
+                record = self._outcome(cell)
+            for damaged in record.damage:
+                put_aside(damaged)
+            if record.damage and record.result is not None:
+                set_aside(result)
         return notes
 
     def complete(
-        self, cell: Cell, result: Mapping[str, Any], provenance: Mapping[str, Any], weights: bytes | None = None
+        self,
+        cell: Cell,
+        result: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+        history: Sequence[Mapping[str, float | int]],
+        weights: bytes | None = None,
     ) -> None:
-        """Record a finished cell; result.json is written last, so that its presence means complete."""
+        """Record a finished cell; result.json is written last, so that its presence means complete.
+
+        It names its companions with their sizes and checksums, so that a damaged one is noticed.
+        """
         path = self.cell_path(cell.id)
-        if weights is not None:
-            write_bytes(path / "weights.safetensors", weights)
+        companions = {"history.csv": _csv(history)} | ({} if weights is None else {"weights.safetensors": weights})
+        for name, content in companions.items():
+            write_bytes(path / name, content)
         write_json(path / "provenance.json", provenance)
-        write_json(path / "result.json", {"schema": SCHEMA, "cell_id": cell.id, **result})
+        files = {name: fingerprint(content) for name, content in companions.items()}
+        write_json(path / "result.json", {"schema": SCHEMA, "cell_id": cell.id, **result, "files": files})
         (path / "failure.json").unlink(missing_ok=True)
 
     def fail(self, cell_id: str, kind: str, lines: Sequence[str], step: int | None = None) -> None:
@@ -210,11 +243,18 @@ class Ledger:
 
     def write_history(self, cell_id: str, rows: Sequence[Mapping[str, float | int]]) -> None:
         """Write history.csv: one row per evaluation on the validation images."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_bytes(self.cell_path(cell_id) / "history.csv", text.getvalue().encode())
+        write_bytes(self.cell_path(cell_id) / "history.csv", _csv(rows))
+
+    def history(self, cell_id: str) -> list[dict[str, float]]:
+        """Read history.csv back, oldest row first; raises DamagedFileError for anything but numbers."""
+        path = self.cell_path(cell_id) / "history.csv"
+        if path.is_symlink() or not path.is_file():
+            return []
+        try:
+            rows = list(csv.DictReader(path.read_text().splitlines(), strict=True))
+            return [{name: float(value) for name, value in row.items()} for row in rows]
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise DamagedFileError(path, f"{str(error).splitlines()[0][:200]}") from error
 
 
 def _is_request(request: object) -> bool:
@@ -228,15 +268,38 @@ def _is_request(request: object) -> bool:
     return False
 
 
+def _csv(rows: Sequence[Mapping[str, float | int]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _damaged_companions(path: Path, result: Mapping[str, Any]) -> Iterator[DamagedFileError]:
+    """Find the files beside a result that are not what it says they were; a file that was removed is no damage.
+
+    Of the weights, which are large, the size alone is compared here; their checksum is when they are loaded.
+    """
+    files = result.get("files")
+    for name in COMPANIONS:
+        file, was = path / name, files.get(name) if isinstance(files, dict) else None
+        if not isinstance(was, dict) or not (file.is_symlink() or file.exists()):
+            continue
+        same = not file.is_symlink() and file.is_file() and file.stat().st_size == was.get("bytes")
+        if not same or (file.stat().st_size <= MAX_HASHED_BYTES and fingerprint(file.read_bytes()) != was):
+            yield DamagedFileError(file, "is not the file that the cell's result was recorded with")
+
+
 def _checked_result(path: Path, cell: Cell) -> dict[str, Any] | None:
     result = read_json(path)
     if result is None:
         return None
     if result.get("schema") != SCHEMA or result.get("cell_id") != cell.id:
-        raise DamagedFileError(f"{path}: is not a result of cell {cell.id} in schema {SCHEMA}")
+        raise DamagedFileError(path, f"is not a result of cell {cell.id} in schema {SCHEMA}")
     layers = [f"{name}_{i}" for name in ("kl", "au", "au_path") for i in range(1, cell.model.depth + 1)]
     for name in (*METRICS, *layers):
         value = result.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise DamagedFileError(f"{path}: {name} is {value!r}, not a finite number")
+            raise DamagedFileError(path, f"{name} is {value!r}, not a finite number")
     return result

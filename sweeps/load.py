@@ -11,6 +11,7 @@ import torch
 
 from hvae_core.model import HVAE
 from sweeps.cell import Cell
+from sweeps.files import fingerprint
 from sweeps.ledger import Ledger, LedgerError
 
 
@@ -34,8 +35,15 @@ def load_cell(path: Path | str) -> TrainedCell:
     if record is None or not file.is_file() or file.is_symlink():
         raise LedgerError(f"{path}: holds no trained cell (config.json and weights.safetensors)")
     cell = record.cell
+    content = file.read_bytes()
+    recorded = ((record.result or {}).get("files") or {}).get(file.name)
+    if recorded is not None and recorded != fingerprint(content):
+        raise LedgerError(
+            f"{file}: is not the file that the cell's result was recorded with; "
+            "remove result.json beside it to train the cell again"
+        )
     try:
-        weights = safetensors.torch.load_file(file)
+        weights = safetensors.torch.load(content)
         pixels = weights["likelihood.network.out.bias"].shape[-1]
         model = HVAE.build(cell.model, torch.zeros(pixels, dtype=getattr(torch, cell.train.precision)), [0])
         model.load_state_dict(weights)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from hvae_core.spec import SpecError
 from sweeps.cell import Cell
@@ -15,28 +14,44 @@ from sweeps.grid import DataSource, SweepSpec
 from sweeps.ledger import Ledger, Pack, State
 from sweeps.packing import plan_packs, recorded_packs
 
+Found = State | Literal["new", "stale"]
+FOUND: tuple[Found, ...] = ("new", "pending", "complete", "failed", "diverged", "stale")
+TO_TRAIN: tuple[Found, ...] = ("new", "pending", "stale")
+
 
 @dataclass(frozen=True)
 class Plan:
-    """A request against a results directory: all its cells, and their states when it was planned."""
+    """A request against a results directory: all its cells, and what the directory held of each when it was planned.
+
+    new: not planned before. pending: planned, not done. stale: done or planned, but with a file that is damaged or of
+    another version; it is set aside and the cell trained again.
+    """
 
     spec: SweepSpec
     cells: tuple[Cell, ...]
-    states: Mapping[str, State]
-    known: frozenset[str]  # ids of cells that were planned before
+    found: Mapping[str, Found]
     retry: tuple[str, ...]  # failed or diverged cells to run again
 
     @property
     def pending(self) -> list[Cell]:
         """Cells that this request has to train."""
-        return [cell for cell in self.cells if self.states[cell.id] == "pending" or cell.id in self.retry]
+        return [cell for cell in self.cells if self.found[cell.id] in TO_TRAIN or cell.id in self.retry]
 
-    def counts(self) -> dict[str, int]:
-        """Count cells: new, pending from before, complete, failed, diverged, and the total."""
-        states = Counter("new" if cell.id not in self.known else self.states[cell.id] for cell in self.cells)
-        return {**{name: states[name] for name in ("new", "pending", "complete", "failed", "diverged")}} | {
-            "total": len(self.cells)
-        }
+    def counts(self, cells: Iterable[Cell] | None = None) -> dict[str, int]:
+        """Count cells (all of the request's): the total, and by what was found."""
+        found = [self.found[cell.id] for cell in (self.cells if cells is None else cells)]
+        return {"cells": len(found), **{name: found.count(name) for name in FOUND}}
+
+    def table(self) -> list[str]:
+        """Return the counts of each data set and model as aligned lines, under a heading."""
+        groups: dict[tuple[str, str], list[Cell]] = {}
+        for cell in self.cells:
+            groups.setdefault((f"{cell.dataset}:{cell.source}", cell.model.name), []).append(cell)
+        rows = [("data", "model", "cells", *FOUND)]
+        rows += [(*key, *map(str, self.counts(cells).values())) for key, cells in groups.items()]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        sides = [str.ljust, str.ljust, *[str.rjust] * (len(rows[0]) - 2)]
+        return ["  ".join(side(word, n) for side, word, n in zip(sides, row, widths, strict=True)) for row in rows]
 
     def packs(self, ledger: Ledger, size: int | None, slots: int) -> list[Pack]:
         """Choose the packs that train the pending cells: those recorded for them before, and new ones for the rest."""
@@ -51,18 +66,19 @@ def plan_sweep(ledger: Ledger, spec: SweepSpec, retry_failed: bool = False) -> P
     """Compare a request with its directory; raises SpecError if a data set would now resolve differently."""
     check_pinned(spec.data, ledger.requests())
     cells = tuple(spec.cells())
-    states: dict[str, State] = {}
-    known = set()
-    for cell in cells:
-        try:
-            record = ledger.record(cell.id)
-        except DamagedFileError:
-            record = None
-        states[cell.id] = "pending" if record is None else record.state
-        if record is not None:
-            known.add(cell.id)
-    retry = tuple(cell.id for cell in cells if retry_failed and states[cell.id] in ("failed", "diverged"))
-    return Plan(spec, cells, states, frozenset(known), retry)
+    found = {cell.id: _found(ledger, cell) for cell in cells}
+    retry = tuple(cell.id for cell in cells if retry_failed and found[cell.id] in ("failed", "diverged"))
+    return Plan(spec, cells, found, retry)
+
+
+def _found(ledger: Ledger, cell: Cell) -> Found:
+    try:
+        record = ledger.record(cell.id)
+    except DamagedFileError:
+        return "stale"
+    if record is None:
+        return "stale" if (ledger.cell_path(cell.id) / "result.json").exists() else "new"
+    return "stale" if record.damage else record.state
 
 
 def check_pinned(data: Sequence[DataSource], requests: Sequence[Mapping[str, Any]]) -> None:

@@ -16,8 +16,9 @@ from rich.live import Live
 from rich.text import Text
 
 from sweeps.cell import Cell
-from sweeps.files import DamagedFileError, read_json
+from sweeps.files import DamagedFileError
 from sweeps.ledger import Ledger, Pack, Record
+from sweeps.pace import Pace
 
 QUIET_SECONDS = 60.0  # between lines when stderr is no terminal
 
@@ -71,7 +72,7 @@ class Progress:
     def __init__(self, ledger: Ledger, cells: Sequence[Cell], packs: Sequence[Pack], console: Console) -> None:
         self.ledger, self.console, self.packs = ledger, console, packs
         self.total = len(cells)
-        self._open = {cell.id for cell in cells}
+        self._open = dict.fromkeys(cell.id for cell in cells)
         self._by_state = {"complete": 0, "failed": 0, "diverged": 0}
         self._steps = {cell.id: cell.train.steps for cell in cells}
         self._done = threading.Event()
@@ -88,7 +89,7 @@ class Progress:
     def poll(self) -> tuple[Snapshot, list[Record]]:
         """Read the ledger: where the run stands, and the cells that ended since the last look."""
         ended = []
-        for cell_id in sorted(self._open):
+        for cell_id in self._open:
             path = self.ledger.cell_path(cell_id)
             if (path / "result.json").exists() or (path / "failure.json").exists():
                 try:
@@ -98,20 +99,16 @@ class Progress:
                 if record is not None and record.state != "pending":
                     ended.append(record)
                     self._by_state[record.state] += 1
-        self._open -= {record.cell.id for record in ended}
+        for record in ended:
+            del self._open[record.cell.id]
         rate = left = 0.0
         for pack in self.packs:
             waiting = [cell for cell in pack.cells if cell in self._open]
             if not waiting:
                 continue
-            try:
-                facts = read_json(self.ledger.pack_path(pack.id) / "progress.json")
-            except DamagedFileError:
-                facts = None
-            step = float(facts["step"]) if facts else 0.0
-            left += len(pack.cells) * (self._steps[waiting[0]] - step)
-            if facts:
-                rate += len(pack.cells) * float(facts["steps_per_second"])
+            pace = Pace.read(self.ledger.pack_path(pack.id))
+            left += len(pack.cells) * (self._steps[waiting[0]] - (pace.step if pace else 0))
+            rate += len(pack.cells) * (pace.steps_per_second if pace else 0.0)
         states = self._by_state
         snapshot = Snapshot(states["complete"], states["failed"] + states["diverged"], self.total, rate, left)
         return snapshot, ended

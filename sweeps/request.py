@@ -12,6 +12,7 @@ from hvae_core.data import load_dataset
 from hvae_core.spec import ModelSpec, ObjectiveSpec, SpecError, TrainSpec
 from sweeps import options
 from sweeps.grid import DataSource, SweepSpec
+from sweeps.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,17 @@ class RunSettings:
     max_failures: int = 2
     fail_fast: bool = False
     retry_failed: bool = False
+
+
+def ledger_at(name: str, text: str) -> Ledger:
+    """Open a results directory by an absolute path; raises SpecError, naming the argument, if it cannot be one."""
+    path = Path(text).expanduser().absolute()
+    if not text:
+        raise SpecError(f"{name}: an empty path is not allowed; it must be a directory")
+    for part in (path, *path.parents):
+        if (part.exists() and not part.is_dir()) or (part.is_symlink() and not part.exists()):
+            raise SpecError(f"{name}: {text!r} is not allowed: {part} is no directory")
+    return Ledger(path)
 
 
 def sweep_spec(given: Mapping[str, Any]) -> SweepSpec:
@@ -78,11 +90,39 @@ def resolved(given: Mapping[str, Any], spec: SweepSpec) -> dict[str, Any]:
     }
 
 
-def local_slots(settings: RunSettings) -> int:
-    """How many trials this machine would run at once, without starting Ray."""
+@dataclass(frozen=True)
+class Resources:
+    """What each trial asks for, and how many trials run at once."""
+
+    cpus: int
+    gpus: float
+    slots: int
+
+    @property
+    def device(self) -> str:
+        """Torch device inside a trial."""
+        return "cuda" if self.gpus else "cpu"
+
+    @property
+    def threads(self) -> int:
+        """Torch threads inside a trial."""
+        return 1 if self.gpus else self.cpus
+
+    def __str__(self) -> str:
+        unit = f"{self.gpus:g} GPU and {self.cpus}" if self.gpus else f"{self.cpus}"
+        return f"{unit} CPU core{'s' if self.cpus > 1 else ''} each, {self.slots} at once"
+
+
+def usable_cpus() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def local_resources(settings: RunSettings) -> Resources:
+    """Say what a trial would get on this machine, without starting Ray."""
     import torch
 
-    gpus = torch.cuda.device_count()
-    if gpus and settings.gpus_per_trial != 0:
-        return max(1, int(gpus // (settings.gpus_per_trial or 1)))
-    return max(1, len(os.sched_getaffinity(0)) // settings.cpus_per_trial)
+    there = torch.cuda.device_count()
+    gpus = (1.0 if settings.gpus_per_trial is None else settings.gpus_per_trial) if there else 0.0
+    slots = usable_cpus() // settings.cpus_per_trial
+    return Resources(settings.cpus_per_trial, gpus, max(1, min(slots, int(there // gpus)) if gpus else slots))

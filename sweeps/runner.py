@@ -6,6 +6,7 @@ ledger. Each run is a fresh Tune experiment under runs/, which may be deleted at
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -13,16 +14,17 @@ import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from hvae_core.data import DataError
 from hvae_core.spec import SpecError
 from sweeps.claims import holder_of
+from sweeps.interrupts import Interrupts
 from sweeps.ledger import Ledger, LedgerError, Pack
+from sweeps.request import Resources, usable_cpus
 from sweeps.worker import Job, run_pack
 
 _ENVIRONMENT = {
@@ -41,6 +43,7 @@ for _name, _value in _ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
 
 import ray  # noqa: E402
+import torch  # noqa: E402
 from ray import tune  # noqa: E402
 
 LOOK_SECONDS = 5.0  # between looks at whether Ray still lives
@@ -48,31 +51,17 @@ DRAIN_SECONDS = 12.0  # workers get this long to write their checkpoints after a
 OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray takes: nothing large goes through it
 
 
-@dataclass(frozen=True)
-class Resources:
-    """What each trial asks for, and how many trials fit at once."""
-
-    cpus: float
-    gpus: float
-    slots: int
-
-    @property
-    def device(self) -> str:
-        """Torch device inside a trial."""
-        return "cuda" if self.gpus else "cpu"
-
-
 @dataclass
 class RunReport:
-    """How a run ended, beside what the ledger says: the signal that stopped it, and the machine's troubles."""
+    """How a run ended, beside what the ledger says: the machine's troubles, and whether --fail-fast stopped it."""
 
-    signal: int | None = None
     troubles: list[str] = field(default_factory=list)
+    failed_fast: bool = False
 
 
 @contextmanager
-def engine(address: str, folder: Path) -> Iterator[None]:
-    """Start or join Ray for the time of the context.
+def engine(address: str, folder: Path) -> Iterator[Interrupts]:
+    """Start or join Ray for the time of the context, and take the signals meanwhile.
 
     The driver stands in a folder of our own meanwhile: Ray puts its working directory first on the workers' module
     path, where a user's own `sweeps/` or `analysis/` would shadow ours.
@@ -81,7 +70,10 @@ def engine(address: str, folder: Path) -> Iterator[None]:
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     here = Path.cwd()
     os.chdir(folder)
-    try:
+    interrupts = Interrupts(folder / "stop")
+    with interrupts, ExitStack() as leave:
+        leave.callback(os.chdir, here)
+        leave.callback(ray.shutdown)
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
         if address == "local":
             options |= {
@@ -96,10 +88,8 @@ def engine(address: str, folder: Path) -> Iterator[None]:
         except (ConnectionError, ValueError, RuntimeError) as error:
             first = (str(error).splitlines() or ["no reason given"])[0]
             raise SpecError(f"address: {address!r} cannot be used: {first}") from error
-        yield
-    finally:
-        ray.shutdown()
-        os.chdir(here)
+        interrupts.install()
+        yield interrupts
 
 
 def _reach(address: str) -> None:
@@ -111,11 +101,6 @@ def _reach(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
     except OSError as error:
         raise SpecError(f"address: {address!r} cannot be reached: {error.strerror or error}") from error
-
-
-def usable_cpus() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def resources(gpus_per_trial: float | None, cpus_per_trial: int, note: Callable[[str], None]) -> Resources:
@@ -142,7 +127,10 @@ def resources(gpus_per_trial: float | None, cpus_per_trial: int, note: Callable[
 
 
 def trial(config: dict[str, Any]) -> None:
-    """Run one pack inside a Ray worker."""
+    """Run one pack inside a Ray worker, whose process may have run another before."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
     job = Job(**{**config["job"], "references": tuple(map(tuple, config["job"]["references"]))})
     warnings.simplefilter("ignore")  # workers' stderr is nobody's; troubles travel as reports
     try:
@@ -154,10 +142,10 @@ def trial(config: dict[str, Any]) -> None:
 
 
 class _Watch(tune.Callback):  # type: ignore[misc]
-    """Follows the trials: notes troubles, records cells of trials that died for good, ends an interrupted run."""
+    """Follows the trials: notes troubles, records cells of trials that died for good, ends a run that has to stop."""
 
-    def __init__(self, root: str, report: RunReport) -> None:
-        self.root, self.report = root, report
+    def __init__(self, root: str, report: RunReport, interrupts: Interrupts, fail_fast: bool) -> None:
+        self.ledger, self.report, self.interrupts, self.fail_fast = Ledger(Path(root)), report, interrupts, fail_fast
         self.stop_since: float | None = None
         self.looked = time.monotonic()
 
@@ -166,20 +154,22 @@ class _Watch(tune.Callback):  # type: ignore[misc]
     ) -> None:
         if result.get("trouble"):
             self.report.troubles.append(result["trouble"])
+        if result.get("outcome") == "failed":
+            self._failed()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        ledger = Ledger(Path(self.root))
         error = trial.get_pickled_error() or trial.get_error()
         lines = [line for line in str(error).splitlines() if line.strip()][-20:]
         for cell in trial.config["cells"]:
-            if ledger.state(cell) == "pending":
-                ledger.fail(cell, "lost", lines or ["the worker process died"])
+            if self.ledger.state(cell) == "pending":
+                self.ledger.fail(cell, "lost", lines or ["the worker process died"])
+        self._failed()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         now = time.monotonic()
-        if self.report.signal is not None:
+        if self.interrupts.signal is not None or self.report.failed_fast:
             self.stop_since = self.stop_since or now
-            packs = [Ledger(Path(self.root)).pack_path(Pack(tuple(t.config["cells"])).id) for t in trials]
+            packs = [self.ledger.pack_path(Pack(tuple(t.config["cells"])).id) for t in trials]
             drained = not any(holder_of(pack / "claim") for pack in packs)
             if drained or now - self.stop_since > DRAIN_SECONDS:
                 _end_tune()
@@ -188,6 +178,11 @@ class _Watch(tune.Callback):  # type: ignore[misc]
             if not _ray_lives():  # Tune would wait for it without end
                 self.report.troubles.append("Ray died under this run; the same command goes on where it was")
                 _end_tune()
+
+    def _failed(self) -> None:
+        if self.fail_fast:
+            self.report.failed_fast = True
+            self.interrupts.stop()
 
 
 def _end_tune() -> None:
@@ -203,46 +198,42 @@ def _ray_lives() -> bool:
 
 
 def run_packs(
-    job: Job, packs: Sequence[Pack], ask: Resources, folder: Path, max_failures: int, fail_fast: bool
+    job: Job,
+    packs: Sequence[Pack],
+    ask: Resources,
+    folder: Path,
+    interrupts: Interrupts,
+    max_failures: int,
+    fail_fast: bool,
 ) -> RunReport:
     """Run every pack as a trial of a Ray Tune experiment in `folder`, inside `engine`; blocks until all have ended.
 
     A dead worker's trial is started again up to max_failures times and continues from the pack's own checkpoint.
-    SIGINT and SIGTERM let the workers write a checkpoint and end the run; a second one ends the process at once.
+    A signal, and with fail_fast the first failed cell, let the workers write a checkpoint and end the run.
     """
     report = RunReport()
-    stop_file = folder / "stop"
-    job = replace(job, device=ask.device, stop_file=str(stop_file), threads=1 if ask.gpus else int(ask.cpus))
     tuner = tune.Tuner(
         tune.with_resources(trial, {"cpu": ask.cpus, "gpu": ask.gpus}),
         param_space={
-            "job": asdict(job),
+            "job": asdict(replace(job, stop_file=str(interrupts.stop_file))),
             "cells": tune.grid_search([list(pack.cells) for pack in packs]),
         },
-        tune_config=tune.TuneConfig(trial_dirname_creator=lambda t: Pack(tuple(t.config["cells"])).id),
+        tune_config=tune.TuneConfig(
+            reuse_actors=True,  # a fresh process for each trial costs seconds, most of them loading torch
+            trial_dirname_creator=lambda t: Pack(tuple(t.config["cells"])).id,
+        ),
         run_config=tune.RunConfig(
             name=folder.name,
             storage_path=str(folder.parent),
             verbose=0,
-            callbacks=[_Watch(job.root, report)],
-            failure_config=tune.FailureConfig(max_failures=0 if fail_fast else max_failures, fail_fast=fail_fast),
+            callbacks=[_Watch(job.root, report, interrupts, fail_fast)],
+            failure_config=tune.FailureConfig(max_failures=0 if fail_fast else max_failures),
         ),
     )
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        if report.signal is not None:
-            os._exit(128 + number)
-        report.signal = number
-        stop_file.touch()
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tuner.fit()
     except tune.TuneError as error:
         report.troubles.append(str(error).splitlines()[0])
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     return report

@@ -22,10 +22,12 @@ from hvae_core.checkpoint import remove_checkpoints
 from hvae_core.data import DataError, Dataset, load_dataset
 from hvae_core.evaluate import bound_examples, evaluate, importance_bound
 from hvae_core.train import Interrupted, PackTrainer, TrainedPack, train_pack
+from sweeps import pace
 from sweeps.cell import Cell
 from sweeps.claims import Claim, HeldError
-from sweeps.files import DamagedFileError, write_json
+from sweeps.files import DamagedFileError
 from sweeps.ledger import Ledger, LedgerError, Pack
+from sweeps.pace import Pace
 from sweeps.provenance import provenance
 
 BOUND_SAMPLES = 100
@@ -68,8 +70,9 @@ class Job:
 def run_pack(job: Job, pack: Pack, should_stop: Callable[[], bool] | None = None) -> Outcome:
     """Train a pack to the end and record every cell; an error becomes the failure record of its cells.
 
-    Returns what happened: complete, failed (recorded), held (another live process has the claim), stopped (asked
-    to, checkpoint written). Raises OSError, DataError or LedgerError where disk, data or records are the trouble.
+    Returns what happened: complete, failed (some cell failed or diverged and is recorded as such), held (another live
+    process has the claim), stopped (asked to, checkpoint written). Raises OSError, DataError or LedgerError where
+    disk, data or records are the trouble.
     """
     ledger = Ledger(Path(job.root))
     folder = ledger.pack_path(pack.id)
@@ -99,12 +102,12 @@ def run_pack(job: Job, pack: Pack, should_stop: Callable[[], bool] | None = None
                         ledger.fail(cell, "error", lines)
                 return "failed"
             remove_checkpoints(folder)
-            (folder / "progress.json").unlink(missing_ok=True)
+            (folder / pace.FILE).unlink(missing_ok=True)
         with suppress(OSError):
             folder.rmdir()  # only if empty: another worker may be looking in
     except HeldError:
         return "held"
-    return "complete"
+    return "complete" if all(ledger.state(cell) == "complete" for cell in open_cells) else "failed"
 
 
 def _train_and_record(
@@ -114,7 +117,7 @@ def _train_and_record(
     started = _now()
     cells = _cells(ledger, pack)
     first, folder = cells[0], ledger.pack_path(pack.id)
-    data = _load(job, first)
+    data = load_data(job, first)
     pending = [(i, cell) for i, cell in enumerate(cells) if cell.id in open_cells]
 
     def on_evaluation(trainer: PackTrainer) -> None:
@@ -127,8 +130,7 @@ def _train_and_record(
         now = time.monotonic()
         rate = (trainer.step - clock[1]) / (now - clock[0]) if clock[1] else 0.0
         clock[:] = [now, trainer.step]
-        facts = {"step": trainer.step, "steps": first.train.steps, "members": len(cells), "steps_per_second": rate}
-        write_json(folder / "progress.json", facts)
+        Pace(trainer.step, first.train.steps, len(cells), rate).write(folder)
 
     trained = train_pack(
         first.model,
@@ -149,8 +151,8 @@ def _train_and_record(
     trained.model.to("cpu")
     for i, cell in pending:
         result, step = results[i], trained.diverged[i]
-        ledger.write_history(cell.id, trained.history[i])
         if step is not None or not all(math.isfinite(v) for v in result.values() if isinstance(v, float)):
+            ledger.write_history(cell.id, trained.history[i])
             where = f"the loss was not finite at step {step}" if step else "the final metrics are not finite"
             ledger.fail(cell.id, "diverged", [f"{cell.model.name} rho {cell.member.objective.rho:g}: {where}"], step)
             continue
@@ -167,7 +169,7 @@ def _train_and_record(
             end=_now(),
         )
         weights = member_weights(trained.model, i) if job.keep == "weights" else None
-        ledger.complete(cell, result, facts, weights)
+        ledger.complete(cell, result, facts, trained.history[i], weights)
 
 
 def _cells(ledger: Ledger, pack: Pack) -> list[Cell]:
@@ -220,7 +222,8 @@ def device_name(device: str) -> str:
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
-def _load(job: Job, cell: Cell) -> Dataset:
+def load_data(job: Job, cell: Cell) -> Dataset:
+    """Load a cell's data from where the request found it; raises DataError if its content has changed."""
     reference = dict(job.references).get(cell.checksum, f"{cell.dataset}:{cell.source}")
     directory = Path(job.data_dir) if job.data_dir else None
     data = load_dataset(reference, binarise=cell.binarise, data_dir=directory, download=False)

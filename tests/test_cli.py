@@ -170,11 +170,14 @@ def test_a_dry_run_counts_and_writes_nothing(here: Path) -> None:
     result = sweep(*RHO, "--rho", "0.5", "1", "--seeds", "3", "--json", "--pack", "2")
     facts = json.loads(result.stdout)
     assert facts.pop("data") == [str(here / "bars.npz")]
-    assert facts == {
-        "cells": 6, "new": 6, "pending": 0, "complete": 0, "failed": 0, "diverged": 0, "packs": 3
-    }  # fmt: skip
+    assert facts.pop("resources")["cpus"] == 1
+    assert facts.pop("estimate")["wall_seconds"] is None, "nothing was measured, so nothing is known"
+    nothing = dict.fromkeys(("pending", "complete", "failed", "diverged", "stale"), 0)
+    assert facts == {"cells": 6, "new": 6, **nothing, "packs": 3}
     assert not (here / "results").exists()
-    assert "cells: 63" in sweep(*RHO, "--seeds", "3").stdout
+    table = sweep(*RHO, "--seeds", "3").stdout
+    assert "cells: 63" in table
+    assert "estimate: unknown" in table
 
 
 def test_quick_is_what_it_says_and_any_flag_beside_it_wins(here: Path) -> None:

@@ -73,7 +73,7 @@ def write_results(
     for cell in cells:
         match state(cell):
             case "complete":
-                ledger.complete(cell, change(cell, result_of(cell, top_kl(cell))), {})
+                ledger.complete(cell, change(cell, result_of(cell, top_kl(cell))), {}, [])
             case "failed" | "diverged" as kind:
                 ledger.fail(cell.id, "error" if kind == "failed" else kind, ["it went wrong"])
     return cells

@@ -28,7 +28,7 @@ def test_states_follow_from_files(ledger: Ledger, cell: Cell, result: Make) -> N
     assert ledger.state(cell.id) == "failed"
     ledger.fail(cell.id, "diverged", ["nan"], step=7)
     assert ledger.state(cell.id) == "diverged"
-    ledger.complete(cell, result(), {"host": "here"}, b"weights")
+    ledger.complete(cell, result(), {"host": "here"}, [], b"weights")
     record = ledger.record(cell.id)
     assert record is not None
     assert (record.state, record.cell) == ("complete", cell)
@@ -64,14 +64,14 @@ def test_result_is_written_last(ledger: Ledger, cell: Cell, result: Make, monkey
 
     monkeypatch.setattr(module, "write_json", killed)
     with pytest.raises(KeyboardInterrupt):
-        ledger.complete(cell, result(), {}, b"w")
+        ledger.complete(cell, result(), {}, [], b"w")
     assert written[-1] == "result.json"
     assert ledger.state(cell.id) == "pending"
 
 
 def test_a_finished_cell_is_not_touched_by_a_new_request(ledger: Ledger, cell: Cell, other: Cell, result: Make) -> None:
     plan(ledger, cell)
-    ledger.complete(cell, result(), {})
+    ledger.complete(cell, result(), {}, [])
     files = list(ledger.cell_path(cell.id).iterdir())
     before = [(f, f.stat().st_mtime_ns, f.read_bytes()) for f in files]
     plan(ledger, cell, other)
@@ -98,13 +98,13 @@ DAMAGE: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_a_damaged_result_is_named_set_aside_and_run_again(ledger: Ledger, cell: Cell, result: Make, kind: str) -> None:
     plan(ledger, cell)
-    ledger.complete(cell, result(), {})
+    ledger.complete(cell, result(), {}, [])
     path = ledger.cell_path(cell.id) / "result.json"
     path.write_text(DAMAGE[kind](path.read_text()))
     record = ledger.record(cell.id)
     assert record is not None
     assert record.state == "pending"
-    assert str(path) in record.damage[0]
+    assert record.damage[0].path == path
     notes = ledger.repair([cell])
     assert len(notes) == 1
     assert "\n" not in notes[0]

@@ -17,14 +17,15 @@ def run(ledger: Ledger, spec: SweepSpec, result: Callable[..., dict[str, Any]], 
     plan = plan_sweep(ledger, spec)
     ledger.add_request(request_entry(spec, plan.packs(ledger, None, 1), {}), plan.cells)
     for cell in plan.pending[:how_many]:
-        ledger.complete(cell, result(), {})
+        ledger.complete(cell, result(), {}, [])
 
 
 def test_a_request_is_its_grid_minus_what_is_complete(
     ledger: Ledger, spec: SweepSpec, result: Callable[..., dict[str, Any]]
 ) -> None:
     plan = plan_sweep(ledger, spec)
-    assert plan.counts() == {"new": 4, "pending": 0, "complete": 0, "failed": 0, "diverged": 0, "total": 4}
+    nothing = dict.fromkeys(("pending", "complete", "failed", "diverged", "stale"), 0)
+    assert plan.counts() == {"cells": 4, "new": 4, **nothing}
     run(ledger, spec, result)
     assert plan_sweep(ledger, spec).pending == []
     more = plan_sweep(ledger, replace(spec, rhos=(0.5, 0.7, 1.0)))

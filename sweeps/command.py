@@ -1,0 +1,139 @@
+"""What our commands add to click: lists of values, settings from the environment and files, errors in one line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+from rich.console import Console
+
+from hvae_core.data import DataError
+from hvae_core.spec import SpecError
+from sweeps import options
+from sweeps.claims import HeldError
+from sweeps.exits import ERROR, HELD, SIGNAL, USAGE
+from sweeps.files import DamagedFileError
+from sweeps.ledger import LedgerError
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
+NOT_IN_CONFIG = {"config", "dry_run", "as_json", "plan_only", "probe", "help"}
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Command(click.Command):
+    """A command whose list options take several values: `--datasets mnist omniglot`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Spread lists before click reads them."""
+        lists = {
+            name: frozenset(param.type.choices) if isinstance(param.type, click.Choice) else None
+            for param in self.params
+            if isinstance(param, click.Option) and param.multiple
+            for name in param.opts
+        }
+        return super().parse_args(ctx, options.spread(args, lists))
+
+
+class Group(click.Group):
+    """A group whose errors are one line on stderr, with the exit status of their kind; never a traceback."""
+
+    command_class = Command
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run, and turn what a user can cause into one line."""
+        for note in misspelt(self, os.environ):
+            click.echo(note, err=True)
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            sys.exit(USAGE)
+        except click.ClickException as error:
+            fail(error.format_message(), error.exit_code)
+        except (SpecError, DataError) as error:
+            fail(str(error), USAGE)
+        except HeldError as error:
+            fail(str(error), HELD)
+        except (LedgerError, DamagedFileError, OSError) as error:
+            fail(str(error), ERROR)
+        except click.Abort:
+            fail("interrupted", SIGNAL + 2)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Print one line and leave."""
+    click.echo("error: " + " ".join(message.split()), err=True)
+    sys.exit(code)
+
+
+def console() -> Console:
+    """Diagnostics go to stderr; rich keeps to plain lines where that is no terminal, and knows NO_COLOR."""
+    return Console(stderr=True)
+
+
+def setting(*names: str, **keywords: Any) -> Callable[[F], F]:
+    """Declare an option that the environment (HVAE_*) and a configuration file can also set."""
+    key = names[0].lstrip("-").replace("-", "_")
+    return click.option(*names, envvar=f"HVAE_{key.upper()}", **keywords)
+
+
+def quick_option(quick: Mapping[str, Any]) -> Callable[[F], F]:
+    """Declare --quick: other defaults, over which every other source of settings wins."""
+
+    def use(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
+        if value:
+            ctx.default_map = {**quick, **(ctx.default_map or {})}
+        return value
+
+    text = "A small sweep for two CPU cores."
+    return click.option("--quick", is_flag=True, is_eager=True, callback=use, help=text)
+
+
+def config_option(quick: Mapping[str, Any]) -> Callable[[F], F]:
+    """Declare --config: a TOML file of settings, in which `quick = true` may stand for these."""
+
+    def use(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+        if value is not None:
+            path = Path(value)
+            known = [p for p in ctx.command.params if isinstance(p, click.Option) and p.name not in NOT_IN_CONFIG]
+            settings = options.load_config(path, {p.name: _kind(p) for p in known if p.name})
+            below = quick if settings.pop("quick", False) else {}
+            if (path.parent / "sweep.json").is_file():
+                settings.setdefault("out", str(path.parent))  # a results directory's own request is about itself
+            ctx.default_map = {**below, **(ctx.default_map or {}), **settings}
+        return value
+
+    text = "A sweep.toml of these settings."
+    return click.option("--config", type=click.Path(), is_eager=True, callback=use, help=text)
+
+
+def misspelt(group: click.Group, environment: Mapping[str, str]) -> list[str]:
+    """Return a line on every HVAE_* variable that sets nothing in any command of the group."""
+    known = {str(option.envvar) for option in _options(group) if option.envvar}
+    notes = []
+    for name in sorted(environment):
+        if name.startswith("HVAE_") and name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            notes.append(f"note: {name} sets nothing" + (f"; did you mean {close[0]}?" if close else ""))
+    return notes
+
+
+def _options(group: click.Group) -> Iterator[click.Option]:
+    for command in group.commands.values():
+        if isinstance(command, click.Group):
+            yield from _options(command)
+        yield from (param for param in command.params if isinstance(param, click.Option))
+
+
+def _kind(option: click.Option) -> options.Kind:
+    if option.is_flag:
+        return options.Kind((bool,))
+    if option.multiple:
+        return options.Kind((str, int, float), many=True)
+    return options.Kind({"integer": (int,), "float": (int, float)}.get(option.type.name, (str,)))
