@@ -114,13 +114,14 @@ def config_option(quick: Mapping[str, Any]) -> Callable[[F], F]:
 
 
 def misspelt(group: click.Group, environment: Mapping[str, str]) -> list[str]:
-    """Return a line on every HVAE_* variable that sets nothing in any command of the group."""
-    known = {str(option.envvar) for option in _options(group) if option.envvar}
+    """Return a line on every HVAE_* variable that sets nothing in a group that has settings."""
+    known = [str(option.envvar).removeprefix("HVAE_") for option in _options(group) if option.envvar]
+    found = [name.removeprefix("HVAE_") for name in sorted(environment) if known and name.startswith("HVAE_")]
     notes = []
-    for name in sorted(environment):
-        if name.startswith("HVAE_") and name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            notes.append(f"note: {name} sets nothing" + (f"; did you mean {close[0]}?" if close else ""))
+    for name in found:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1, cutoff=0.7)
+            notes.append(f"note: HVAE_{name} sets nothing" + (f"; did you mean HVAE_{close[0]}?" if close else ""))
     return notes
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 from hvae_core.spec import SpecError, number
 
 MAX_POINTS = 100_000
+_NEGATIVE = re.compile(r"-\.?\d")  # a number, not an option
 
 
 def spread(arguments: Sequence[str], lists: Mapping[str, frozenset[str] | None]) -> list[str]:
@@ -30,7 +32,7 @@ def spread(arguments: Sequence[str], lists: Mapping[str, frozenset[str] | None])
     for i, word in enumerate(arguments):
         if word == "--":
             return spread_out + list(arguments[i:])
-        if word.startswith("-") and len(word) > 1:
+        if word.startswith("-") and len(word) > 1 and not _NEGATIVE.match(word):
             name = word.partition("=")[0]
             current = name if name in lists else None
             fresh = current is not None and "=" not in word

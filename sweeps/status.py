@@ -160,7 +160,7 @@ def _names(groups: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _sparkline(values: Sequence[float | None], blocks: str) -> str:
     """One character per value, from 0 to the largest; a space where there is none; neighbours merge in a long curve."""
-    size = -(-len(values) // MAX_POINTS)
+    size = max(1, -(-len(values) // MAX_POINTS))
     merged = []
     for i in range(0, len(values), size):
         found = [value for value in values[i : i + size] if value is not None]

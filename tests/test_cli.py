@@ -124,6 +124,16 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["nosuch"], "nosuch"),
     (["work", "nowhere"], "nowhere"),
     (["work", "file"], "file"),
+    (["status", "nowhere"], "nowhere"),
+    (["status", "file"], "file"),
+    (["status", "empty"], "empty"),
+    (["status", ""], "directory"),
+    (["show", "nosuch"], "nosuch"),
+    (["show", ""], "cell"),
+    (["show", "0123", "--out", "file"], "file"),
+    (["clean", "empty"], "empty"),
+    (["clean", "file"], "file"),
+    (["clean", "empty", "--remove", "cells"], "cells"),
     (["data", "fetch", "nosuch"], "nosuch"),
     (["data", "list", "--data-dir", "nowhere"], "nowhere"),
 ]
@@ -342,11 +352,73 @@ def test_data_list_knows_what_is_embedded(here: Path) -> None:
     assert sweep("data", "fetch", "mnist").exit_code == 0
 
 
-@pytest.mark.parametrize("arguments", [["-h"], ["rho", "-h"], ["--version"], ["work", "-h"], ["data", "list", "-h"]])
+def test_status_show_and_clean_speak_of_the_same_cells(here: Path) -> None:
+    worked(here)
+    (one, two) = Ledger(here / "results").cell_ids()
+    (curve,) = json.loads(sweep("status", "results", "--json").stdout)["curves"]
+    assert curve["counts"] == {"complete": 2, "failed": 0, "diverged": 0, "pending": 0}
+    shown = {cell: json.loads(sweep("show", cell, "--json").stdout) for cell in (one, two)}
+    found = sorted((facts["config"]["rho"], facts["result"]["kl_top"]) for facts in shown.values())
+    assert [tuple(point) for point in curve["kl_top"]] == found
+    assert "2 complete" in sweep("status", "results").stdout
+    assert "2 complete" in sweep("status", "results", "--watch").stdout, "nothing pending: nothing to wait for"
+    text = sweep("show", f"results/cells/{one}").stdout
+    assert f"cell: {one}" in text
+    assert "checksum:" in text
+    before = json.loads(sweep("clean", "results", "--json").stdout)
+    assert before["weights"]["items"] == 2
+    removed = sweep("clean", "results", "--remove", "weights", "runs")
+    assert removed.exit_code == 0
+    assert json.loads(sweep("clean", "results", "--json").stdout)["weights"] == {"items": 0, "bytes": 0}
+    again = json.loads(sweep("rho", *TINY, "--datasets", "bars.npz", "--dry-run", "--json").stdout)
+    assert (again["complete"], again["stale"]) == (2, 0), "a cell without its weights is still complete"
+
+
+def test_a_dry_run_tells_the_time_from_complete_cells_or_from_timed_steps(here: Path) -> None:
+    worked(here)
+    longer = ["rho", *TINY, "--datasets", "bars.npz", "--steps", "600", "--dry-run", "--json"]
+    known = json.loads(sweep(*longer).stdout)["estimate"]
+    assert known["wall_seconds"] > 0
+    assert "complete cells" in known["basis"]
+    timed = json.loads(sweep(*longer, "--batch-size", "9", "--probe").stdout)["estimate"]
+    assert 0 < timed["wall_seconds"] < 600
+    assert "timed steps" in timed["basis"]
+    assert not list((here / "results").glob("packs/*")), "nothing is left behind"
+
+
+def test_every_command_refuses_another_version_by_name(here: Path) -> None:
+    worked(here)
+    record = here / "results" / "sweep.json"
+    record.write_text(record.read_text().replace('"schema": 1', '"schema": 0', 1))
+    request = ["rho", *TINY, "--datasets", "bars.npz"]
+    for arguments in (request, [*request, "--dry-run"], ["work", "results"], ["status", "results"]):
+        refused = sweep(*arguments)
+        assert refused.exit_code == 1, arguments
+        is_one_line(refused, "schema 0")
+
+
+def test_numbers_below_zero_are_values_not_options(here: Path) -> None:
+    assert json.loads(sweep(*RHO, "--rho", "-0.0", "1", "--json").stdout)["cells"] == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-h"], ["rho", "-h"], ["--version"], ["work", "-h"], ["status", "-h"], ["data", "list", "-h"]]
+)
 def test_help_is_there(arguments: Sequence[str]) -> None:
     result = sweep(*arguments)
     assert result.exit_code == 0
     assert result.stdout
+
+
+def test_looking_loads_neither_ray_nor_torch(here: Path) -> None:
+    sweep("rho", *TINY, "--datasets", "bars.npz", "--plan-only")
+    code = (
+        "import sys, cli\n"
+        "try: cli.sweep(['status', 'results'])\n"
+        "except SystemExit: print([m for m in ('ray', 'torch') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+    assert found.stdout.splitlines()[-1] == "[]"
 
 
 def test_planning_and_plotting_load_neither_ray_nor_torch() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -146,3 +147,31 @@ def test_dynamic_minibatches_draw_each_showing_afresh(bars: Dataset) -> None:
     assert not torch.equal(first, second)
     assert first[:, 0].max() == 0
     assert first[:, 3].min() == 1
+
+
+def test_checkpoints_take_their_share_of_the_time_and_no_more(
+    bars: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk so slow that each takes 10 s of a clock that runs 2 s a step, they come 500 s apart, not 30."""
+    now = [0.0]
+    at: list[float] = []
+
+    def slow(directory: Path, step: int, state: object) -> None:
+        at.append(now[0])
+        now[0] += 10
+
+    advance = PackTrainer.advance
+
+    def timed(trainer: PackTrainer) -> torch.Tensor:
+        now[0] += 2
+        return advance(trainer)
+
+    monkeypatch.setattr("hvae_core.train.save_checkpoint", slow)
+    monkeypatch.setattr(PackTrainer, "advance", timed)
+    monkeypatch.setattr("hvae_core.train.time.monotonic", lambda: now[0])
+    run = TrainSpec(steps=600, batch_size=4)
+    train_pack(ModelSpec.parse("mlp1x2h3"), [Member()], run, bars, checkpoints=tmp_path, checkpoint_seconds=30)
+    gaps = [b - a for a, b in itertools.pairwise(at)]
+    assert at[0] == pytest.approx(32, abs=4)
+    assert min(gaps[:-1]) >= 500
+    assert 10 * len(at) < 0.03 * now[0] + 20

@@ -127,3 +127,28 @@ def test_many_want_it_and_one_gets_it(tmp_path: Path) -> None:
         thread.join()
     assert most[0] == 1
     assert refused[0] < 20
+
+
+def test_a_clock_set_back_takes_no_claim_from_a_living_process(tmp_path: Path) -> None:
+    """Its heartbeat then lies in the future; on another host, nobody can know, and it expires like any other."""
+    path = tmp_path / "claim"
+    with Claim(path):
+        ahead = time.time() + 3600
+        os.utime(path, (ahead, ahead))
+        with pytest.raises(HeldError), Claim(path):
+            pass
+        assert holder_of(path) is not None
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(content | {"machine": "elsewhere", "host": "elsewhere"}))
+        os.utime(path, (ahead, ahead))
+        assert holder_of(path) is None
+
+
+def test_a_reader_who_may_not_write_reads_claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Claim(tmp_path / "claim"):
+
+        def refuse(*arguments: object, **keywords: object) -> None:
+            raise OSError(30, "Read-only file system")
+
+        monkeypatch.setattr("sweeps.claims.tempfile.NamedTemporaryFile", refuse)
+        assert holder_of(tmp_path / "claim") is not None

@@ -185,3 +185,75 @@ def test_files_are_whole_or_as_before(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(path, {"a": float("nan")})
     assert json.loads(path.read_text()) == {"a": 1}
+
+
+def complete(ledger: Ledger, cell: Cell, result: Make) -> Path:
+    plan(ledger, cell)
+    ledger.complete(cell, result(), {}, [{"step": 12, "elbo": -9.5}], b"weights")
+    return ledger.cell_path(cell.id)
+
+
+@pytest.mark.parametrize("name", ["history.csv", "weights.safetensors"])
+@pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b"", lambda b: b[:-1] + bytes([b[-1] ^ 1])])
+def test_a_damaged_companion_of_a_result_takes_the_cell_with_it(
+    ledger: Ledger, cell: Cell, other: Cell, result: Make, name: str, damage: Callable[[bytes], bytes]
+) -> None:
+    path = complete(ledger, cell, result)
+    complete(ledger, other, result)
+    assert ledger.repair([cell, other]) == []
+    file = path / name
+    file.write_bytes(damage(file.read_bytes()))
+    record = ledger.record(cell.id)
+    assert record is not None
+    assert [error.path for error in record.damage] == [file]
+    (note,) = ledger.repair([cell, other])
+    assert str(file) in note
+    assert "\n" not in note
+    assert (ledger.state(cell.id), ledger.state(other.id)) == ("pending", "complete")
+    assert (path / f"{name}.damaged-1").exists()
+
+
+def test_weights_that_were_removed_are_no_damage(ledger: Ledger, cell: Cell, result: Make) -> None:
+    path = complete(ledger, cell, result)
+    (path / "weights.safetensors").unlink()
+    assert ledger.repair([cell]) == []
+    assert ledger.state(cell.id) == "complete"
+
+
+def test_a_configuration_lost_beside_a_result_is_written_again(ledger: Ledger, cell: Cell, result: Make) -> None:
+    path = complete(ledger, cell, result)
+    (path / "config.json").unlink()
+    ledger.repair([cell])
+    assert ledger.state(cell.id) == "complete"
+    (path / "config.json").write_text("{")
+    assert len(ledger.repair([cell])) == 1
+    assert ledger.state(cell.id) == "complete"
+
+
+def test_history_is_read_back_as_numbers(ledger: Ledger, cell: Cell, result: Make) -> None:
+    path = complete(ledger, cell, result)
+    assert ledger.history(cell.id) == [{"step": 12.0, "elbo": -9.5}]
+    for text in ("step,elbo\n12\n", "step,elbo\n12,x\n", "step,elbo\n12,1,2\n"):
+        (path / "history.csv").write_text(text)
+        with pytest.raises(DamagedFileError, match="history"):
+            ledger.history(cell.id)
+    (path / "history.csv").unlink()
+    assert ledger.history(cell.id) == []
+
+
+def test_linked_folders_and_pipes_are_not_read(ledger: Ledger, cell: Cell, other: Cell, result: Make) -> None:
+    path = complete(ledger, cell, result)
+    (path / "result.json").unlink()
+    os.mkfifo(path / "result.json")
+    assert ledger.state(cell.id) == "pending", "and does not hang"
+    linked = ledger.cell_path(other.id)
+    linked.symlink_to(path)
+    with pytest.raises(DamagedFileError, match="symbolic link"):
+        ledger.record(other.id)
+    ledger.repair([other])
+    assert not linked.is_symlink()
+    assert path.exists()
+    (ledger.root / "cells").rename(ledger.root / "elsewhere")
+    (ledger.root / "cells").symlink_to(ledger.root / "elsewhere")
+    with pytest.raises(LedgerError, match="symbolic link"):
+        list(ledger.records())

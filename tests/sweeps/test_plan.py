@@ -66,3 +66,29 @@ def test_a_name_keeps_its_meaning_in_a_directory(
         plan_sweep(ledger, replace(spec, data=(moved,)))
     assert "\n" not in str(error.value)
     plan_sweep(ledger, replace(spec, data=(replace(moved, asked="bars:elsewhere"),)))
+
+
+def test_stale_cells_are_counted_and_trained_again(
+    ledger: Ledger, spec: SweepSpec, result: Callable[..., dict[str, Any]]
+) -> None:
+    run(ledger, spec, result)
+    one, two, three, _ = spec.cells()
+    (ledger.cell_path(one.id) / "result.json").write_text("{")
+    (ledger.cell_path(two.id) / "config.json").write_text("{")
+    (ledger.cell_path(three.id) / "history.csv").write_text("step\n1\n")
+    plan = plan_sweep(ledger, spec)
+    assert plan.counts()["stale"] == 3
+    assert plan.pending == [one, two, three]
+    assert len(ledger.repair(spec.cells())) == 3
+    after = plan_sweep(ledger, spec)
+    assert after.pending == [one, three], "an intact result needs only its configuration back"
+
+
+def test_the_table_adds_up(ledger: Ledger, spec: SweepSpec, result: Callable[..., dict[str, Any]]) -> None:
+    run(ledger, spec, result, how_many=1)
+    heading, line = plan_sweep(ledger, spec).table()
+    assert dict(zip(heading.split(), line.split(), strict=True)) == {
+        **{"data": "bars:npz", "model": "mlp2x3h6", "cells": "4", "new": "0", "pending": "3"},
+        **{"complete": "1", "failed": "0", "diverged": "0", "stale": "0"},
+    }
+    assert len(heading) == len(line)
