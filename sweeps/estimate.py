@@ -138,7 +138,7 @@ def _pixels(ledger: Ledger, plan: Plan) -> dict[str, int]:
 
 def _measured(ledger: Ledger, pixels: Mapping[str, int], device: str) -> Speeds:
     speeds: Speeds = {}
-    for record in ledger.records():
+    for record in ledger.records(complete=True):
         match record.result:
             case {"seconds": float(seconds), "pack_size": int(size), "device": where} if where == device:
                 if math.isfinite(seconds) and seconds > 0 and size > 0:

@@ -95,7 +95,7 @@ class Ledger:
             path = self.cell_path(cell.id)
             path.mkdir(parents=True, exist_ok=True)
             if not (path / "config.json").exists():
-                write_json(path / "config.json", cell.config)
+                write_json(path / "config.json", cell.config, durable=False)  # the request can always write it again
         write_json(self.root / "sweep.json", {"schema": SCHEMA, "requests": [*requests, dict(request)]})
 
     def packs(self, requests: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Pack]:
@@ -163,9 +163,11 @@ class Ledger:
             return "pending"
         return "pending" if record is None else record.state
 
-    def records(self, damaged: list[str] | None = None) -> Iterator[Record]:
-        """Read every planned cell; a cell that cannot be read is left out and named in `damaged`."""
+    def records(self, damaged: list[str] | None = None, complete: bool = False) -> Iterator[Record]:
+        """Read every planned cell (or those with a result alone); one that cannot be read is named in `damaged`."""
         for cell_id in self.cell_ids():
+            if complete and not (self.cell_path(cell_id) / "result.json").exists():
+                continue
             try:
                 record = self.record(cell_id)
             except DamagedFileError as error:

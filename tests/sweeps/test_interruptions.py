@@ -105,9 +105,12 @@ def test_interrupted_anyhow_it_ends_bit_for_bit_where_one_run_does(
 ) -> None:
     calm, hurt = (Ledger(tmp_path_factory.mktemp(name)) for name in ("calm", "hurt"))
     invoke(calm, spec)
+    done: dict[Path, int] = {}
     for how, when in events:
         broken_off(hurt, spec, how, when)
+        done = {path: path.stat().st_mtime_ns for path in hurt.root.glob("cells/*/result.json")} | done
     invoke(hurt, spec)
+    assert {path: path.stat().st_mtime_ns for path in done} == done, "nothing complete is written again"
     assert numbers(hurt, spec) == numbers(calm, spec)
     assert not list(hurt.root.glob("packs/*/*"))
     assert not list(hurt.root.glob("cells/*/.*")), "no half-written file is left by what did not kill the process"
