@@ -25,6 +25,7 @@ from sweeps import options
 from sweeps.clean import KINDS
 from sweeps.command import CONTEXT, Group, config_option, console, fail, quick_option, setting
 from sweeps.exits import ERROR, NOTHING, SIGNAL
+from sweeps.loggers import LOGGERS
 from sweeps.request import ledger_at, local_resources, resolved, run_settings, sweep_spec
 
 QUICK: dict[str, Any] = {
@@ -80,6 +81,7 @@ def sweep() -> None:
 @setting("--address", default="local", help="local: a Ray of our own; auto or HOST:PORT: one that runs.")
 @setting("--max-failures", type=int, default=2, help="How often a trial whose worker died is started again.")
 @setting("--fail-fast", is_flag=True, help="Stop at the first cell that fails or diverges, or worker that dies.")
+@setting("--log", type=click.Choice(LOGGERS), multiple=True, help="Write each cell, as it ends, as a run there too.")
 @setting("--retry-failed", is_flag=True, help="Run failed and diverged cells again.")
 @config_option(QUICK)
 @quick_option(QUICK)

@@ -94,6 +94,13 @@ class Cell:
         return content_id(self.config)
 
     @property
+    def title(self) -> str:
+        """What a person calls it."""
+        return (
+            f"{self.dataset}:{self.source} {self.model.name} rho {self.member.objective.rho:g} seed {self.member.seed}"
+        )
+
+    @property
     def pack_key(self) -> tuple[object, ...]:
         """What cells must share to train as one stacked model; only rho, beta, free bits and seed may differ."""
         data = (self.dataset, self.source, self.checksum, self.binarise)

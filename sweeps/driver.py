@@ -18,6 +18,7 @@ from sweeps.estimate import Estimate, estimate, probe
 from sweeps.exits import COMPLETE, ERROR, INCOMPLETE, SIGNAL
 from sweeps.files import write_bytes
 from sweeps.grid import SweepSpec
+from sweeps.journal import Journal
 from sweeps.ledger import Ledger, Pack
 from sweeps.plan import Plan, plan_sweep, request_entry
 from sweeps.progress import Progress
@@ -44,8 +45,10 @@ def run_sweep(
     machine, 3 some failed or diverged, 128 + n stopped by signal n.
     """
     plan = plan_sweep(ledger, spec, settings.retry_failed)  # what cannot be is refused before anything is written
+    journal = Journal(settings.log, ledger, lambda line: say(console, line))
     if not plan.pending:
-        return exit_status(ledger, plan.cells), plan
+        with journal:
+            return exit_status(ledger, plan.cells), plan
     ledger.root.mkdir(parents=True, exist_ok=True)
     with Claim(ledger.root / "claim"):
         for note in ledger.repair(spec.cells()):
@@ -54,8 +57,9 @@ def run_sweep(
         for cell in plan.retry:
             ledger.reopen(cell)
         signal = None
-        if plan.pending:
-            signal = _train(ledger, plan, job, settings, config, console, probe_first)
+        with journal:
+            if plan.pending:
+                signal = _train(ledger, plan, job, settings, config, console, probe_first, journal)
         return (SIGNAL + signal if signal else exit_status(ledger, plan.cells)), plan
 
 
@@ -113,6 +117,7 @@ def _train(
     config: Mapping[str, Any],
     console: Console,
     probe_first: bool,
+    journal: Journal,
 ) -> int | None:
     from sweeps import runner  # loading Ray takes seconds: only when there is something to train
 
@@ -133,7 +138,7 @@ def _train(
         options = {"cpus_per_trial": ask.cpus, "gpus_per_trial": ask.gpus, "max_failures": settings.max_failures}
         job = replace(job, device=ask.device, threads=ask.threads, options=tuple(options.items()))
         if interrupts.signal is None:
-            with Progress(ledger, plan.pending, packs, console):
+            with Progress(ledger, plan.pending, packs, console, journal.write):
                 report = runner.run_packs(
                     job, packs, ask, folder, interrupts, settings.max_failures, settings.fail_fast
                 )

@@ -19,13 +19,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hvae_core.spec import SpecError
-from sweeps.cell import Cell
 from sweeps.ledger import Record
 
 LOGGERS = ("tensorboard", "mlflow", "wandb")
 PROJECT = "hvae-sweep"
 FLOAT32_MAX = (2 - 2**-23) * 2.0**127
-MLFLOW_BATCH = 1000  # the most metrics that one request may hold
 MLFLOW_PAGE = 50_000  # the most runs that one search may return
 
 _FACTS = {"schema", "step", "seconds", "pack_size", "ll_examples", "test_examples"}  # numbers, but no metrics
@@ -59,7 +57,7 @@ def open_loggers(names: Sequence[str], root: Path) -> list[Logger]:
                 if isinstance(error, ModuleNotFoundError) and error.name == package:
                     advice = f"needs the package {package}: pip install 'hvae-sweep[{name}]'"
                     raise SpecError(f"log: {name!r} {advice}") from error
-                line = next(iter(str(error).splitlines()), "")[:200]
+                line = next(iter(str(error).strip().splitlines()), "")[:200]
                 raise SpecError(f"log: {name!r} cannot be opened: {type(error).__name__}: {line}") from error
             opened.callback(logger.close)
             loggers.append(logger)
@@ -72,8 +70,10 @@ class TensorBoard:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._writer = importlib.import_module("tensorboardX").SummaryWriter
-        self._hparams = importlib.import_module("tensorboardX.summary").hparams
+        importlib.import_module("tensorboardX")
+        self._files = importlib.import_module("tensorboardX.event_file_writer")
+        self._protocol = importlib.import_module("tensorboardX.proto.event_pb2")
+        self._summary = importlib.import_module("tensorboardX.summary")
 
     def log(self, record: Record, history: Sequence[Mapping[str, float]]) -> None:
         """Write the run unless it is there; raises OSError."""
@@ -81,19 +81,19 @@ class TensorBoard:
         if _is_settled(final, record):
             return
         table = [f"| {key} | {str(value).replace('|', '&#124;')} |" for key, value in facts.items()]
-        with _scratch(final) as scratch:
-            # An unbounded queue: should the writer's thread die of a full disk, adding must not wait for it for ever.
-            with self._writer(str(scratch / "run"), max_queue=0) as writer:
-                writer.add_text("config", "\n".join(["| setting | value |", "|---|---|", *table]), 0)
-                for summary in self._hparams(
-                    facts, [n for n in points.get(record.cell.train.steps, ()) if "test" in n]
-                ):
-                    writer.file_writer.add_summary(summary)
-                for step, values in points.items():
-                    for name, value in values.items():
-                        if abs(value) <= FLOAT32_MAX:  # what an event file holds: beyond it would be an infinity
-                            writer.add_scalar(name, value, step)
-            _publish(scratch / "run", final, record)
+        text = "\n".join(["| setting | value |", "|---|---|", *table])
+        tested = [name for values in points.values() for name in values if name.startswith("test/")]
+        summaries = [(0, self._summary.text("config", text))]
+        summaries += [(0, summary) for summary in self._summary.hparams(facts, tested)]
+        for step, values in points.items():
+            kept = {name: value for name, value in values.items() if abs(value) <= FLOAT32_MAX}  # all such a file holds
+            summaries += [(step, self._summary.scalar(name, value)) for name, value in kept.items()]
+        with _published(final, record) as folder:
+            # Not SummaryWriter: it writes from a thread, so that a full disk would go unnoticed, or be waited for.
+            writer = self._files.EventsWriter(str(folder / "events"))
+            for step, summary in summaries:
+                writer.write_event(self._protocol.Event(wall_time=time.time(), step=step, summary=summary))
+            writer.close()
 
     def close(self) -> None:
         """Nothing is held between two runs."""
@@ -131,17 +131,13 @@ class MLflow:
             return
         if earlier:
             self._client.delete_run(earlier)
-        failure = {"failure": str((record.failure or {}).get("kind"))} if record.result is None else {}
-        tags = {"cell_id": cell.id, "state": record.state, "outcome": outcome, **failure}
-        run = self._client.create_run(self._experiment, tags=tags, run_name=_name(cell)).info.run_id
+        tags = {"cell_id": cell.id, **_ending(record), "outcome": outcome}
+        run = self._client.create_run(self._experiment, tags=tags, run_name=cell.title).info.run_id
         self._runs[cell.id] = run, ""
         params = [self._entities.Param(key, str(value)) for key, value in cell.row.items() if value is not None]
-        self._client.log_batch(run, params=params)
-        now = int(time.time() * 1000)
-        points = _points(record, history).items()
+        now, points = int(time.time() * 1000), _points(record, history).items()
         metrics = [self._entities.Metric(key, value, now, step) for step, row in points for key, value in row.items()]
-        for start in range(0, len(metrics), MLFLOW_BATCH):
-            self._client.log_batch(run, metrics=metrics[start : start + MLFLOW_BATCH])
+        self._client.log_batch(run, metrics, params, synchronous=True)
         self._client.set_terminated(run, "FINISHED" if record.state == "complete" else "FAILED")
         self._runs[cell.id] = run, outcome
 
@@ -158,30 +154,30 @@ class WandB:
         hooks = sys.exit, sys.excepthook
         try:
             self._wandb = importlib.import_module("wandb")
-            settings = {"mode": "offline", "silent": True, "console": "off", "symlink": False, "use_dot_wandb": False}
-            private = {"x_disable_machine_info": True, "x_save_requirements": False, "label_disable": True}
-            self._wandb.setup(self._wandb.Settings(**settings, **private, disable_git=True, disable_code=True))
+            private = {"x_disable_machine_info": True, "x_save_requirements": False}
+            self._wandb.setup(self._wandb.Settings(mode="offline", silent=True, console="off", **private))
         finally:
             sys.exit, sys.excepthook = hooks  # it replaces both, only to learn the exit status
 
     def log(self, record: Record, history: Sequence[Mapping[str, float]]) -> None:
-        """Write the run unless it is there; raises OSError or wandb.Error."""
+        """Write the run unless it is there; raises OSError, or whatever wandb raises, as when its service has died."""
         cell, final = record.cell, self._folder / f"offline-run-{record.cell.id}"
         if _is_settled(final, record):
             return
-        with _scratch(final) as scratch:
+        name = {"project": PROJECT, "id": cell.id, "name": cell.title, "tags": [record.state]}
+        with _published(final, record) as folder:
             # create_new leaves a run alone that this process may have open for itself.
-            names = {"project": PROJECT, "id": cell.id, "name": _name(cell), "tags": [record.state]}
-            run = self._wandb.init(
-                **names, dir=str(scratch), config=_facts(record), mode="offline", reinit="create_new"
-            )
+            place = {"dir": str(folder.parent), "mode": "offline", "reinit": "create_new"}
+            run = self._wandb.init(**name, **place, config=_facts(record))
             try:
                 for step, values in _points(record, history).items():
                     run.log(values, step=step)
-                run.summary.update({k: v for k, v in _facts(record).items() if k in ("state", "failure")})
+                run.summary.update(_ending(record))
             finally:
                 run.finish(exit_code=int(record.state != "complete"))
-            _publish(Path(run.dir).parent, final, record)
+            for part in Path(run.dir).parent.iterdir():
+                if part.name not in ("logs", "tmp"):  # its own, with links out of the results directory
+                    part.rename(folder / part.name)
 
     def close(self) -> None:
         """End the service process of wandb; raises RuntimeError if it ended badly."""
@@ -194,16 +190,15 @@ class WandB:
 _OPEN: dict[str, Callable[[Path], Logger]] = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WandB}
 
 
-def _name(cell: Cell) -> str:
-    rho, seed = cell.member.objective.rho, cell.member.seed
-    return f"{cell.dataset}:{cell.source} {cell.model.name} rho {rho:g} seed {seed}"
-
-
 def _facts(record: Record) -> dict[str, Any]:
-    """Return what is known of a cell beside its metrics: declared settings, state, kind of failure."""
-    failure = None if record.result is not None else (record.failure or {}).get("kind")
-    facts = {**record.cell.row, "cell_id": record.cell.id, "state": record.state, "failure": failure}
+    """Return what is known of a cell beside its metrics: id, declared settings, ending."""
+    facts = {"cell_id": record.cell.id, **record.cell.row, **_ending(record)}
     return {key: value for key, value in facts.items() if value is not None}
+
+
+def _ending(record: Record) -> dict[str, str]:
+    """Return the state and the kind of a failure; its lines stay here, for they may hold paths."""
+    return {"state": record.state} | ({"failure": str(record.failure.get("kind"))} if record.failure else {})
 
 
 def _points(record: Record, history: Sequence[Mapping[str, float]]) -> dict[int, dict[str, float]]:
@@ -236,16 +231,17 @@ def _is_settled(final: Path, record: Record) -> bool:
 
 
 @contextmanager
-def _scratch(final: Path) -> Iterator[Path]:
-    """Make a folder in which a run is written before it takes its name: out of the sight of who watches the runs."""
+def _published(final: Path, record: Record) -> Iterator[Path]:
+    """Yield a folder to write a run in; whole, it takes its name, in place of the run of an earlier attempt.
+
+    Until then it lies out of the sight of who watches the folder of runs, and is removed if writing it fails.
+    """
     final.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=final.parent.parent, ignore_cleanup_errors=True) as scratch:
-        yield Path(scratch)
-
-
-def _publish(run: Path, final: Path, record: Record) -> None:
-    """Give a run that is whole its name, in place of one of an earlier attempt."""
-    (run / "outcome.txt").write_text(_outcome(record))
-    if final.exists():
-        shutil.rmtree(final)
-    run.rename(final)
+        folder = Path(scratch) / "run"
+        folder.mkdir()
+        yield folder
+        (folder / "outcome.txt").write_text(_outcome(record))
+        if final.exists():
+            shutil.rmtree(final)
+        folder.rename(final)

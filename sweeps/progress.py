@@ -57,7 +57,7 @@ def duration(seconds: float) -> str:
 def describe(record: Record) -> str:
     """One line about a cell that has ended."""
     cell = record.cell
-    name = f"{cell.dataset}:{cell.source} {cell.model.name} rho {cell.member.objective.rho:g} seed {cell.member.seed}"
+    name = cell.title
     if record.result is not None:
         r, L = record.result, cell.model.depth
         units = f"{r['au_top']}/{cell.model.latents[L - 1]} active"
@@ -67,10 +67,17 @@ def describe(record: Record) -> str:
 
 
 class Progress:
-    """Follows the cells of one run from a thread of its own, as a context."""
+    """Follows the cells of one run from a thread of its own, as a context; on_end is called with each that ends."""
 
-    def __init__(self, ledger: Ledger, cells: Sequence[Cell], packs: Sequence[Pack], console: Console) -> None:
-        self.ledger, self.console, self.packs = ledger, console, packs
+    def __init__(
+        self,
+        ledger: Ledger,
+        cells: Sequence[Cell],
+        packs: Sequence[Pack],
+        console: Console,
+        on_end: Callable[[Record], None],
+    ) -> None:
+        self.ledger, self.console, self.packs, self.on_end = ledger, console, packs, on_end
         self.total = len(cells)
         self._open = dict.fromkeys(cell.id for cell in cells)
         self._by_state = {"complete": 0, "failed": 0, "diverged": 0}
@@ -127,6 +134,7 @@ class Progress:
             snapshot, ended = self.poll()
             for record in ended:
                 self._print(describe(record))
+                self.on_end(record)
             redraw(snapshot.line())
             if not self.console.is_terminal and time.monotonic() - said > QUIET_SECONDS:
                 self._print(snapshot.line())

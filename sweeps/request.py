@@ -26,6 +26,7 @@ class RunSettings:
     max_failures: int = 2
     fail_fast: bool = False
     retry_failed: bool = False
+    log: tuple[str, ...] = ()
 
 
 def ledger_at(name: str, text: str) -> Ledger:
@@ -72,9 +73,10 @@ def run_settings(given: Mapping[str, Any]) -> RunSettings:
     if gpus is not None and not 0 <= gpus <= 1024:
         raise SpecError(f"gpus-per-trial: {gpus:g} is not allowed; it must be between 0 and 1024")
     return RunSettings(
-        size,
-        gpus,
-        *(given[name] for name in ("cpus_per_trial", "address", "max_failures", "fail_fast", "retry_failed")),
+        pack_size=size,
+        gpus_per_trial=gpus,
+        log=tuple(dict.fromkeys(given["log"])),
+        **{name: given[name] for name in ("cpus_per_trial", "address", "max_failures", "fail_fast", "retry_failed")},
     )
 
 

@@ -9,7 +9,11 @@ from types import FrameType
 
 import torch
 
+from hvae_core.spec import SpecError
+from sweeps.claims import HeldError
+from sweeps.journal import Journal
 from sweeps.ledger import Ledger, LedgerError
+from sweeps.loggers import LOGGERS
 from sweeps.progress import describe
 from sweeps.worker import Job, run_pack
 
@@ -39,6 +43,12 @@ def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tup
             if not (held and wait):
                 break
             asked.wait(WAIT_SECONDS)
+        if not asked.is_set():
+            try:
+                with Journal(_logs(ledger), ledger, note):
+                    pass  # it catches up as it opens
+            except (HeldError, SpecError) as error:
+                note(str(error))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -70,6 +80,12 @@ def _work_request(
             if outcome in ("complete", "failed") and record is not None:
                 note(describe(record))
     return held
+
+
+def _logs(ledger: Ledger) -> list[str]:
+    """Return the loggers that any request asks for."""
+    asked = [request["settings"].get("log") for request in ledger.requests()]
+    return [name for name in LOGGERS if any(isinstance(names, list) and name in names for names in asked)]
 
 
 def _device() -> str:

@@ -374,6 +374,15 @@ def test_status_show_and_clean_speak_of_the_same_cells(here: Path) -> None:
     assert (again["complete"], again["stale"]) == (2, 0), "a cell without its weights is still complete"
 
 
+def test_each_cell_becomes_one_run_in_a_logger_whoever_trains_it(here: Path) -> None:
+    worked(here, "--log", "tensorboard")
+    runs = {path.name for path in (here / "results" / "logs" / "tensorboard").iterdir()}
+    assert runs == set(Ledger(here / "results").cell_ids())
+    again = sweep("rho", *TINY, "--datasets", "bars.npz", "--log", "tensorboard", "mlflow")
+    assert again.exit_code == 0, again.stderr
+    assert len(list((here / "results" / "logs" / "mlflow").rglob("params"))) == 2, "a complete sweep is caught up with"
+
+
 def test_a_dry_run_tells_the_time_from_complete_cells_or_from_timed_steps(here: Path) -> None:
     worked(here)
     longer = ["rho", *TINY, "--datasets", "bars.npz", "--steps", "600", "--dry-run", "--json"]
