@@ -1,11 +1,12 @@
 # make install   .venv with hvae-sweep and hvae-plot in it
 # make demo      the whole tool in minutes on two CPU cores: sweep, figure
 # make test      lint, types, tests
+# make test-faults   kills, full disks, damaged and hostile directories: half an hour at most
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: install demo test lint types unit clean
+.PHONY: install demo test test-faults lint types unit clean
 
 install: .venv/installed
 
@@ -25,6 +26,9 @@ types: .venv/installed-dev
 
 unit: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q
+
+test-faults: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q --durations=10 tests/faults
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
