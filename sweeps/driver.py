@@ -153,6 +153,7 @@ def _train(
 
 def _write_request(ledger: Ledger, plan: Plan, packs: Sequence[Pack], config: Mapping[str, Any]) -> None:
     ledger.add_request(request_entry(plan.spec, packs, config), plan.cells)
-    text = "# The last request in this directory, resolved: hvae-sweep rho --config sweep.toml repeats it.\n"
+    again = f"hvae-sweep {config['command']} --config sweep.toml repeats it"
+    text = f"# The last request in this directory, resolved: {again}.\n"
     text += "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items() if value is not None)
     write_bytes(ledger.root / "sweep.toml", text.encode())
