@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from hvae_core.spec import ModelSpec
+from hvae_core.spec import ModelSpec, kl_weight
 
 DATA = ("dataset", "source", "checksum", "binarise")
 SETTINGS = (
@@ -95,13 +95,16 @@ def curves(frame: pd.DataFrame) -> list[Curve]:
 
 def settings(curve: Curve) -> dict[str, str]:
     """Say each setting of a curve in a few words, in the order in which a legend names them."""
-    anneal, bits = curve["kl_anneal"], curve["free_bits"]
+    anneal, bits, beta = curve["kl_anneal"], curve["free_bits"], curve["beta_top"]
+    start, ramp = map(int, anneal.split(":")) if anneal else (0, 1)
+    weight = kl_weight((start, ramp), curve["steps"])
+    unfinished = "" if weight == 1 else f" (ended at weight {weight:.2g})"
     return {
         "binarise": f"{curve['binarise']} binarisation",
         "ou_samples": f"K = {curve['ou_samples']}",
         "smoothing": f"smoothing {curve['smoothing']}",
-        "beta_top": f"β_top = {curve['beta_top']:g}",
-        "kl_anneal": "no KL annealing" if anneal is None else f"KL annealing {anneal}",
+        "beta_top": "β_top = c(ρ, K), unsmoothed" if beta is None else f"β_top = {beta:g}",
+        "kl_anneal": "no KL annealing" if anneal is None else f"KL annealing {anneal}{unfinished}",
         "free_bits": "no free bits" if bits is None else f"free bits {bits:g} nats",
         "iwae_k": f"IWAE k = {curve['iwae_k']}",
         "steps": f"{curve['steps']:,} steps",

@@ -13,6 +13,7 @@ from analysis import style
 from analysis.critical import CriticalRho
 from analysis.curves import Curve, curves, curves_in_words
 from analysis.gather import GatherError, gather
+from analysis.matched import on_rho_axis
 from analysis.phase_figure import MAX_MODELS, draw_phase_transition, models_drawn
 from analysis.summary import summarise
 
@@ -52,6 +53,7 @@ def phase_transition(
     if not states.get("complete", 0):
         others = ", ".join(f"{count} {state}" for state, count in states.items())
         raise GatherError(f"nothing to plot: {len(frame)} cells, 0 complete ({others})")
+    frame = on_rho_axis(frame)
     critical = CriticalRho()(frame)
     figure = draw_phase_transition(frame, critical, title=title)
     directory = directories[0] / "figures" if out is None else out

@@ -74,7 +74,8 @@ def estimate(
         seconds.append(len(pack.cells) * left * _rate(found, len(pack.cells)))
     if missing:
         more = f" and {len(missing) - 1} other shapes" if len(missing) > 1 else ""
-        return Estimate(None, None, f"no complete cell of {next(iter(missing))}{more} on {device} yet; --probe times steps")
+        which = f"{next(iter(missing))}{more}"
+        return Estimate(None, None, f"no complete cell of {which} on {device} yet; --probe times steps")
     return Estimate(_makespan(seconds, slots), sum(seconds) / 3600, f"from {' and '.join(used)} on {device}")
 
 

@@ -25,8 +25,8 @@ def test_a_curve_holds_every_rho_and_seed(make_frame: MakeFrame) -> None:
 
 
 def test_every_declared_column_but_rho_seed_and_names_is_part_of_the_key(make_frame: MakeFrame) -> None:
-    declared = set(list(make_frame())[2:23])
-    assert declared - set(CURVE) == {"family", "depth", "width", "rho", "method", "seed"}
+    declared = set(list(make_frame())[2:24])
+    assert declared - set(CURVE) == {"family", "depth", "width", "rho", "method", "kl_weight", "seed"}
 
 
 def test_the_plain_vae_at_rho_1_belongs_to_the_curve(make_frame: MakeFrame) -> None:
