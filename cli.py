@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from rich.console import Console
 from rich.filesize import decimal
 from rich.live import Live
@@ -25,7 +26,7 @@ from hvae_core.spec import PRECISIONS, SMOOTHINGS, SpecError
 from sweeps import options
 from sweeps.clean import KINDS
 from sweeps.command import CONTEXT, Group, console, fail, layer_options, setting, spelled, together
-from sweeps.exits import ERROR, NOTHING, SIGNAL
+from sweeps.exits import ERROR, SIGNAL
 from sweeps.loggers import LOGGERS
 from sweeps.request import (
     grid_models,
@@ -310,47 +311,55 @@ def plot() -> None:
     """Draw figures from results directories, with the csv behind each."""
 
 
+FIGURE = together(
+    click.option("--out", type=click.Path(), help="Where to write.  [default: figures/ in the first directory]"),
+    click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, default=("png", "pdf")),
+    click.option("--datasets", multiple=True, help="Only these: mnist, omniglot:lake ..."),
+    click.option("--models", multiple=True, help="Only these: mlp4x40 ..."),
+    click.option("--title/--no-title", default=True, help="A title above the figure."),
+)
+
+
 @plot.command("phase-transition")
 @click.argument("directories", nargs=-1, required=True, type=click.Path(), metavar="RESULTS...")
-@click.option("--out", type=click.Path(), help="Where to write.  [default: figures/ in the first directory]")
-@click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, default=("png", "pdf"))
-@click.option("--datasets", multiple=True, help="Only these: mnist, omniglot:lake ...")
-@click.option("--models", multiple=True, help="Only these: mlp4x40 ...")
-@click.option("--title/--no-title", default=True, help="A title above the figure.")
-def phase_transition(
-    directories: tuple[str, ...],
-    out: str | None,
-    formats: tuple[str, ...],
-    datasets: tuple[str, ...],
-    models: tuple[str, ...],
-    title: bool,
-) -> int:
+@FIGURE
+def phase_transition(directories: tuple[str, ...], **given: Any) -> int:
     """Draw top KL, active top units and unsmoothed ELBO over rho, as in the paper's Figure 1.
 
     Writes the figure, its csv and a csv of the critical values, which are also printed.
     """
-    from analysis.gather import GatherError
     from analysis.phase_transition import phase_transition as draw
 
-    for path in map(Path, directories):
-        if not path.is_dir():
-            reason = "is a file, not a results directory" if path.exists() else "no such directory"
-            raise SpecError(f"results: {str(path)!r}: {reason}")
-    target = Path(out) if out else None
-    if target is not None and target.exists() and not target.is_dir():
-        raise SpecError(f"out: {out!r} is a file; it must be a directory")
-    wanted = [
-        tuple(options.items(name, given)) if given else ()
-        for name, given in (("datasets", datasets), ("models", models))
-    ]
-    try:
-        report = draw([Path(path) for path in directories], target, tuple(formats), title, *wanted)
-    except GatherError as error:
-        fail(str(error), NOTHING)
+    report = draw(*_figure_of(directories, given))
     for note in report.notes:
         click.echo(note, err=True)
     click.echo(report.critical[list(CRITICAL)].to_string(index=False, float_format="%.4g", na_rep="-"))
     for file in report.files:
+        click.echo(file)
+    return 0
+
+
+@plot.command("samples")
+@click.argument("directories", nargs=-1, required=True, type=click.Path(), metavar="RESULTS...")
+@click.option("--cells", multiple=True, metavar="ID...", help="Beginnings of cell ids.  [default: four over rho]")
+@FIGURE
+def samples(directories: tuple[str, ...], cells: tuple[str, ...], **given: Any) -> int:
+    """Draw samples and reconstructions of chosen cells: what a collapsed top layer means."""
+    from analysis.samples import Row, choose_cells, draw_samples, label_of, write_samples
+    from sweeps.ledger import Ledger
+    from sweeps.pictures import pictures
+
+    results, out, formats, title, datasets, models = _figure_of(directories, given)
+    wanted = options.items("cells", cells) if cells else []
+    chosen = choose_cells(results, wanted, datasets, models)
+    rows = []
+    for _, cell in chosen.iterrows():
+        path = Path(cell["path"])
+        drawn = pictures(Ledger(path.parent.parent), path.name)
+        half = len(drawn.originals) // 2
+        shown = np.concatenate([drawn.originals[:half], drawn.reconstructions[:half]])
+        rows.append(Row(label_of(cell), (drawn.samples, drawn.top, shown)))
+    for file in write_samples(draw_samples(rows, title), chosen, out, formats):
         click.echo(file)
     return 0
 
@@ -407,6 +416,22 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
     counts = {state: states.count(state) for state in ("complete", "failed", "diverged", "pending")}
     _print_facts({"results": str(ledger.root), "cells": len(states), **counts}, as_json)
     return code
+
+
+def _figure_of(
+    directories: Sequence[str], given: Mapping[str, Any]
+) -> tuple[list[Path], Path, tuple[str, ...], bool, list[str], list[str]]:
+    """Check what every figure is asked with: results, where to write, formats, title, data sets, models."""
+    results = [Path(path) for path in directories]
+    for path in results:
+        if not path.is_dir():
+            reason = "is a file, not a results directory" if path.exists() else "no such directory"
+            raise SpecError(f"results: {str(path)!r}: {reason}")
+    out = Path(given["out"]) if given["out"] else results[0] / "figures"
+    if out.exists() and not out.is_dir():
+        raise SpecError(f"out: {str(out)!r} is a file; it must be a directory")
+    only = [options.items(name, given[name]) if given[name] else [] for name in ("datasets", "models")]
+    return results, out, given["formats"], given["title"], *only
 
 
 def _print_facts(facts: dict[str, Any], as_json: bool) -> None:

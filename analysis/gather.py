@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from sweeps.exits import NothingError
 from sweeps.files import write_bytes
 from sweeps.ledger import Ledger, Record
 
@@ -39,7 +40,7 @@ _ORDER = (
 )
 
 
-class GatherError(Exception):
+class GatherError(NothingError):
     """No results where they were looked for; the message is one line."""
 
 

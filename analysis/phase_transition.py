@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from analysis.curves import Curve, curves, curves_in_words
 from analysis.gather import GatherError, gather
 from analysis.matched import on_rho_axis
 from analysis.phase_figure import MAX_MODELS, draw_phase_transition, models_drawn
+from analysis.select import keep_only
 from analysis.summary import summarise
 
 __all__ = ["Report", "draw_phase_transition", "phase_transition", "summarise", "write_figure"]
@@ -45,10 +46,7 @@ def phase_transition(
     there is nothing to plot, ValueError for an unknown format, OSError where nothing can be written.
     """
     gathered = gather(directories)
-    frame = _only(
-        gathered.frame, "datasets", datasets, lambda row: (row["dataset"], f"{row['dataset']}:{row['source']}")
-    )
-    frame = _only(frame, "models", models, lambda row: (row["model"],))
+    frame = keep_only(gathered.frame, datasets, models)
     states = frame["state"].value_counts()
     if not states.get("complete", 0):
         others = ", ".join(f"{count} {state}" for state, count in states.items())
@@ -74,20 +72,6 @@ def write_figure(
     Raises what `style.write_files` raises.
     """
     return style.write_files(figure, directory, name, formats, {name: summary, f"{name}-critical": critical})
-
-
-def _only(
-    frame: pd.DataFrame, option: str, wanted: Sequence[str], names: Callable[[pd.Series], tuple[str, ...]]
-) -> pd.DataFrame:
-    """Keep the rows that go by one of the wanted names; raises GatherError for a name that no row goes by."""
-    if not wanted:
-        return frame
-    by_row = [names(row) for _, row in frame.iterrows()]
-    there = dict.fromkeys(each[-1] for each in by_row)
-    for name in wanted:
-        if not any(name in each for each in by_row):
-            raise GatherError(f"{option}: {name!r} is not in these results, which hold {', '.join(there)}")
-    return frame[[bool(set(each) & set(wanted)) for each in by_row]]
 
 
 def _left_out(frame: pd.DataFrame) -> list[str]:

@@ -16,7 +16,7 @@ from hvae_core.data import DataError
 from hvae_core.spec import SpecError
 from sweeps import options
 from sweeps.claims import HeldError
-from sweeps.exits import ERROR, HELD, SIGNAL, USAGE
+from sweeps.exits import ERROR, HELD, NOTHING, SIGNAL, USAGE, NothingError
 from sweeps.files import DamagedFileError
 from sweeps.ledger import LedgerError
 from sweeps.presets import PRESETS, QUICK
@@ -60,6 +60,8 @@ class Group(click.Group):
             fail(str(error), USAGE)
         except HeldError as error:
             fail(str(error), HELD)
+        except NothingError as error:
+            fail(str(error), NOTHING)
         except (LedgerError, DamagedFileError, OSError) as error:
             fail(str(error), ERROR)
         except click.Abort:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,7 +15,7 @@ from sweeps.files import write_json
 from sweeps.ledger import Ledger, LedgerError
 from sweeps.load import load_cell
 from sweeps.provenance import versions
-from sweeps.worker import Job, device_name, load_data
+from sweeps.worker import device_name, jobs_by_data, load_data
 
 MAX_STACK = 16  # models that are evaluated as one stack
 
@@ -30,11 +29,7 @@ class LaterBound:
 
     def __init__(self, ledger: Ledger, samples: int, examples: int, data_dir: Path | None, device: str) -> None:
         self.ledger, self.samples, self.examples = ledger, samples, examples
-        self._jobs: dict[str, Job] = {}
-        for request in ledger.requests():
-            job = Job.of(ledger.root, request, device)
-            job = job if data_dir is None else replace(job, data_dir=str(data_dir))
-            self._jobs |= {source["checksum"]: job for source in request["request"]["data"]}
+        self._jobs = jobs_by_data(ledger, data_dir, device)
         self.groups = self._missing()
 
     @property
