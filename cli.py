@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -39,12 +39,11 @@ from sweeps.request import (
     sweep_spec,
 )
 
+if TYPE_CHECKING:
+    from analysis.report import Report
+
 WATCH_SECONDS = 3.0
 FORMATS = ("png", "pdf", "svg")
-CRITICAL = (  # columns of the printed table; the csv has all
-    *("dataset", "source", "binarise", "model", "ou_samples", "steps", "n_rho", "n_seeds", "plateau", "rho_critical"),
-    *("bracket_low", "bracket_high", "interval_low", "interval_high", "rho_half", "steepness", "verdict"),
-)
 
 
 @click.group(cls=Group, context_settings=CONTEXT)
@@ -320,30 +319,64 @@ FIGURE = together(
 )
 
 
+RESULTS = click.argument("directories", nargs=-1, required=True, type=click.Path(), metavar="RESULTS...")
+ONLY_RHO = click.option("--rho", multiple=True, metavar="RHO...", help="Only these values or ranges.")
+
+
 @plot.command("phase-transition")
-@click.argument("directories", nargs=-1, required=True, type=click.Path(), metavar="RESULTS...")
-@FIGURE
-def phase_transition(directories: tuple[str, ...], **given: Any) -> int:
+@together(RESULTS, FIGURE)
+def phase_transition(directories: tuple[str, ...], **given: Any) -> None:
     """Draw top KL, active top units and unsmoothed ELBO over rho, as in the paper's Figure 1.
 
     Writes the figure, its csv and a csv of the critical values, which are also printed.
     """
     from analysis.phase_transition import phase_transition as draw
 
-    report = draw(*_figure_of(directories, given))
-    for note in report.notes:
-        click.echo(note, err=True)
-    click.echo(report.critical[list(CRITICAL)].to_string(index=False, float_format="%.4g", na_rep="-"))
-    for file in report.files:
-        click.echo(file)
-    return 0
+    _say(draw(*_figure_of(directories, given)))
+
+
+@plot.command("collapse")
+@together(RESULTS, FIGURE, ONLY_RHO)
+@click.option("--active", type=click.Choice(("mean", "path")), default="mean", help="Which count of active units.")
+def collapse(directories: tuple[str, ...], rho: tuple[str, ...], active: Any, **given: Any) -> None:
+    """Draw active units and ELBO over depth and width, as in the paper's Figure 3.
+
+    mean averages the sampling noise of lower layers out; path counts from one sampled path, as Burda et al.'s code.
+    """
+    from analysis.collapse import collapse as draw
+
+    report = draw(*_figure_of(directories, given), active, options.floats("rho", rho) if rho else ())
+    _say(report)
+
+
+@plot.command("training")
+@together(RESULTS, FIGURE, ONLY_RHO)
+def training(directories: tuple[str, ...], rho: tuple[str, ...], **given: Any) -> None:
+    """Draw validation ELBO and top KL over training steps, as in the paper's Figure 2."""
+    from analysis.training import training as draw
+
+    _say(draw(*_figure_of(directories, given), options.floats("rho", rho) if rho else ()))
+
+
+@plot.command("table")
+@together(RESULTS)
+@click.option("--out", type=click.Path(), help="Where to write.  [default: figures/ in the first directory]")
+@click.option("--style", type=click.Choice(("markdown", "latex", "csv")), default="markdown", help="What to write.")
+@click.option("--context", is_flag=True, help="Add what other papers are quoted for, set apart, with conditions.")
+@click.option("--datasets", multiple=True, help="Only these: mnist, omniglot:lake ...")
+@click.option("--models", multiple=True, help="Only these: mlp4x40 ...")
+def table(directories: tuple[str, ...], style: str, context: bool, **given: Any) -> None:
+    """Print and write KL, active units of each layer, ELBO and L_k of methods, as in the paper's Tables 1 to 4."""
+    from analysis.tables import table as tabulate
+
+    results, out, _, _, datasets, models = _figure_of(directories, {**given, "formats": (), "title": False})
+    _say(tabulate(results, out, style, context, datasets, models))
 
 
 @plot.command("samples")
-@click.argument("directories", nargs=-1, required=True, type=click.Path(), metavar="RESULTS...")
+@together(RESULTS, FIGURE)
 @click.option("--cells", multiple=True, metavar="ID...", help="Beginnings of cell ids.  [default: four over rho]")
-@FIGURE
-def samples(directories: tuple[str, ...], cells: tuple[str, ...], **given: Any) -> int:
+def samples(directories: tuple[str, ...], cells: tuple[str, ...], **given: Any) -> None:
     """Draw samples and reconstructions of chosen cells: what a collapsed top layer means."""
     from analysis.samples import Row, choose_cells, draw_samples, label_of, write_samples
     from sweeps.ledger import Ledger
@@ -361,7 +394,6 @@ def samples(directories: tuple[str, ...], cells: tuple[str, ...], **given: Any) 
         rows.append(Row(label_of(cell), (drawn.samples, drawn.top, shown)))
     for file in write_samples(draw_samples(rows, title), chosen, out, formats):
         click.echo(file)
-    return 0
 
 
 # what the commands share ------------------------------------------------------------------------------------------
@@ -416,6 +448,15 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
     counts = {state: states.count(state) for state in ("complete", "failed", "diverged", "pending")}
     _print_facts({"results": str(ledger.root), "cells": len(states), **counts}, as_json)
     return code
+
+
+def _say(report: Report) -> None:
+    for note in report.notes:
+        click.echo(note, err=True)
+    if report.text:
+        click.echo(report.text)
+    for file in report.files:
+        click.echo(file)
 
 
 def _figure_of(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +14,7 @@ from analysis.curves import Curve, curves, curves_in_words
 from analysis.gather import GatherError, gather
 from analysis.matched import on_rho_axis
 from analysis.phase_figure import MAX_MODELS, draw_phase_transition, models_drawn
+from analysis.report import Report
 from analysis.select import keep_only
 from analysis.summary import summarise
 
@@ -23,13 +23,10 @@ __all__ = ["Report", "draw_phase_transition", "phase_transition", "summarise", "
 NAME = "phase-transition"
 
 
-@dataclass(frozen=True)
-class Report:
-    """What was written, a line on everything left out, and the critical rho of each curve (see `CriticalRho`)."""
-
-    files: list[Path]
-    notes: list[str]
-    critical: pd.DataFrame
+PRINTED = (  # of the table of critical values; the csv has all
+    *("dataset", "source", "binarise", "model", "ou_samples", "steps", "n_rho", "n_seeds", "plateau", "rho_critical"),
+    *("bracket_low", "bracket_high", "interval_low", "interval_high", "rho_half", "steepness", "verdict"),
+)
 
 
 def phase_transition(
@@ -42,8 +39,9 @@ def phase_transition(
 ) -> Report:
     """Gather results directories and write the figure, to `<first directory>/figures` unless `out` says otherwise.
 
-    `datasets` (each `name` or `name:source`) and `models` keep only those; none keeps all. Raises GatherError where
-    there is nothing to plot, ValueError for an unknown format, OSError where nothing can be written.
+    The report's table has the critical rho of each curve (see `CriticalRho`). `datasets` (each `name` or
+    `name:source`) and `models` keep only those; none keeps all. Raises GatherError where there is nothing to plot,
+    ValueError for an unknown format, OSError where nothing can be written.
     """
     gathered = gather(directories)
     frame = keep_only(gathered.frame, datasets, models)
@@ -56,7 +54,8 @@ def phase_transition(
     figure = draw_phase_transition(frame, critical, title=title)
     directory = directories[0] / "figures" if out is None else out
     files = write_figure(figure, summarise(frame), critical, directory, formats=formats)
-    return Report(files, gathered.notes + _left_out(frame), critical)
+    text = critical[list(PRINTED)].to_string(index=False, float_format="%.4g", na_rep="-")
+    return Report(files, gathered.notes + _left_out(frame), critical, text)
 
 
 def write_figure(

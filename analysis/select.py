@@ -7,15 +7,19 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from analysis.gather import GatherError
+from hvae_core.spec import number
 
 
-def keep_only(frame: pd.DataFrame, datasets: Sequence[str], models: Sequence[str]) -> pd.DataFrame:
-    """Keep the rows of these data sets (`name` or `name:source`) and models; an empty list keeps all.
+def keep_only(
+    frame: pd.DataFrame, datasets: Sequence[str], models: Sequence[str], rhos: Sequence[float] = ()
+) -> pd.DataFrame:
+    """Keep the rows of these data sets (`name` or `name:source`), models and rho values; an empty list keeps all.
 
-    Raises GatherError for a name that no row goes by.
+    Raises GatherError for a name or value that no row goes by.
     """
-    names = _only(frame, "datasets", datasets, lambda row: (row["dataset"], f"{row['dataset']}:{row['source']}"))
-    return _only(names, "models", models, lambda row: (row["model"],))
+    frame = _only(frame, "datasets", datasets, lambda row: (row["dataset"], f"{row['dataset']}:{row['source']}"))
+    frame = _only(frame, "models", models, lambda row: (row["model"],))
+    return _only(frame, "rho", [f"{number(rho):.12g}" for rho in rhos], lambda row: (f"{row['rho']:.12g}",))
 
 
 def _only(

@@ -63,7 +63,7 @@ def test_beside_the_smoothed_sweep_both_have_the_plain_model(tmp_path: Path, wri
     found = curves(on_rho_axis(gather([tmp_path]).frame))
     smoothed, matched = sorted(found, key=lambda curve: curve["beta_top"] is None)
     assert sorted(smoothed.rows["rho"]) == sorted(matched.rows["rho"]) == pytest.approx(RHOS)
-    assert len(phase_transition([tmp_path], formats=("svg",)).critical) == 2
+    assert len(phase_transition([tmp_path], formats=("svg",)).table) == 2
 
 
 def test_everything_else_stays_as_it_is(tmp_path: Path, write: Make) -> None:
