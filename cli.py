@@ -370,7 +370,7 @@ def table(directories: tuple[str, ...], style: str, context: bool, **given: Any)
     from analysis.tables import table as tabulate
 
     results, out, _, _, datasets, models = _figure_of(directories, {**given, "formats": (), "title": False})
-    _say(tabulate(results, out, style, context, datasets, models))
+    _say(tabulate(results, out, style, context, datasets, models), document=True)
 
 
 @plot.command("samples")
@@ -450,13 +450,14 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
     return code
 
 
-def _say(report: Report) -> None:
+def _say(report: Report, document: bool = False) -> None:
+    """Print a report; where its text is a document, the files it lies in are no part of it."""
     for note in report.notes:
         click.echo(note, err=True)
     if report.text:
-        click.echo(report.text)
+        click.echo(report.text, nl=not report.text.endswith("\n"))
     for file in report.files:
-        click.echo(file)
+        click.echo(file, err=document)
 
 
 def _figure_of(

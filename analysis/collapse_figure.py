@@ -9,6 +9,7 @@ would show the widths once more and shrink all maps by half. Hatched places were
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -74,8 +75,9 @@ class Column:
         """Choose decimals and size in points with which every number fits a place (inches); None if none will do."""
         for decimals in (1, 0) if table["depth"].nunique() <= MAX_PRINTED else ():
             texts = [self.written(value, decimals) for value in table[self.name].dropna()]
-            longest = max(texts, key=len, default="0")  # digits are of one width
-            widest = TextPath((0, 0), longest, size=1, prop=FontProperties()).get_extents().width
+            shapes = {re.sub(r"\d", "0", text) for text in texts} or {"0"}  # few to measure: digits are of one width
+            paths = [TextPath((0, 0), shape, size=1, prop=FontProperties()) for shape in shapes]
+            widest = max(path.get_extents().width for path in paths)
             points = min(MAX_POINTS, 72 * 0.8 * width / widest, 72 * 0.75 * height)
             if points >= MIN_POINTS:
                 return decimals, float(points)

@@ -21,7 +21,7 @@ _WRAPPED = r"p{0.27\linewidth}p{0.2\linewidth}p{0.27\linewidth}r"
 
 
 def markdown(table: Table) -> str:
-    """Return a table as markdown that also reads well as it is: a paragraph, a pipe table, a line per note."""
+    """Return a table as markdown that also reads well as it is: a paragraph, a pipe table, a list of notes."""
     parts = [f"**{_marked(table.title)}.** {_marked(' '.join(table.sentences))}"]
     body = [[_marked_cell(cell) for cell in line.cells] for line in table.lines]
     for cells, line in zip(body, table.lines, strict=True):
@@ -29,7 +29,8 @@ def markdown(table: Table) -> str:
         cells[column] += "".join(f" [{letter(mark)}]" for mark in line.marks)
     parts.append(_pipes([name for name, _ in table.columns], body, [number for _, number in table.columns]))
     notes = [f"[{letter(i)}] {_marked(text)}." for i, text in enumerate(table.footnotes)]
-    parts += ["  \n".join([*notes, *map(_marked, table.remarks)])] if notes or table.remarks else []
+    notes += map(_marked, table.remarks)
+    parts += ["\n".join(f"- {note}" for note in notes)] if notes else []
     if table.context:
         rows = [[_marked(cell) for cell in _quoted(row)] for row in table.context]
         parts += ["---", _marked(CAVEAT), _pipes(CONTEXT, rows, (False, False, False, True))]

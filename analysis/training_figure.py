@@ -2,7 +2,7 @@
 
 One row of panels per data set and model. A line is the median over seeds, its band runs from the smallest to the
 largest of them. Seeds that did not get as far as the others are thin lines of their own; an open marker ends every
-curve whose cells are not complete. The first fifth of the steps and diverging curves may leave the panels.
+curve whose cells are not complete. The first fifth of a curve and diverging curves may leave the panels.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from analysis.trajectories import Trajectory
 
 TITLE = "Validation ELBO and top-layer KL over training"
 LABELS = {"elbo": "validation ELBO\n(nats per image)", "kl_top": "top-layer KL\n(nats per image)"}
-FIRST = 0.2  # of the steps may leave the ELBO panel at its lower edge
+FIRST = 0.2  # of a curve's steps may leave the ELBO panel at its lower edge
 
 _LEFT, _INNER, _LABEL, _GAP, _RIGHT, _HEIGHT = 0.64, 0.66, 0.55, 0.14, 0.04, 1.5  # inches
 _LINE, _HANDLE, _BETWEEN, _XLABEL, _BAR, _MOST = 0.125, 0.36, 0.26, 0.38, 0.46, 2.0
@@ -113,13 +113,13 @@ def _draw_trajectory(axes: dict[str, Axes], one: Trajectory, look: Look, many: b
 def _scale_panels(axes: dict[str, Axes], row: Row, thousands: bool) -> None:
     """Set the scales: steps from 0 to all of them, KL from 0, ELBO from what it is after the first steps."""
     steps = max(each.configuration["steps"] for each in row.drawn)
-    tables = [each.table for each in row.drawn if each.state != "diverged"] or [each.table for each in row.drawn]
-    late = pd.concat([table[table["step"] >= FIRST * steps] for table in tables])
-    late = pd.concat([table.tail(1) for table in tables]) if late.empty else late
+    counted = [each for each in row.drawn if each.state != "diverged"] or row.drawn
+    late = pd.concat([each.table[each.table["step"] >= FIRST * each.configuration["steps"]] for each in counted])
+    late = pd.concat([each.table.tail(1) for each in counted]) if late.empty else late
     least, highest = float(late["elbo_low"].min()), float(late["elbo_high"].max())
     pad = 0.04 * max(highest - least, 1.0)
     axes["elbo"].set_ylim(least - pad, highest + pad)
-    kl = max(0.1, *(float(table["kl_top_high"].max()) for table in tables))
+    kl = max(0.1, *(float(each.table["kl_top_high"].max()) for each in counted))
     axes["kl_top"].set_ylim(-0.03 * kl, 1.05 * kl)
     for ax in axes.values():
         ax.set_xlim(0, steps)

@@ -111,7 +111,7 @@ def layer_options(command: str) -> Callable[[F], F]:
 
 def _layer(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     command, given = str(ctx.command.name), ctx.meta.setdefault("layers", {})
-    if value:
+    if value not in (None, False):
         given[param.name] = _read_config(ctx, Path(value)) if param.name == "config" else value
     config = dict(given.get("config", {}))
     quick = bool(config.pop("quick", False)) or given.get("quick", False)

@@ -134,7 +134,7 @@ def _train(
         expected = forecast(ledger, plan, packs, ask, job, timed=large and settings.address == "local")
         note(f"time: {expected.line}")
         if expected.wall_seconds is not None and expected.wall_seconds > LONG_SECONDS:
-            note("that is long: it may be interrupted at any time, and the same command goes on where it was")
+            note("over an hour: interrupt it at any time (Ctrl-C), the same command goes on where it was")
         options = {"cpus_per_trial": ask.cpus, "gpus_per_trial": ask.gpus, "max_failures": settings.max_failures}
         job = replace(job, device=ask.device, threads=ask.threads, options=tuple(options.items()))
         if interrupts.signal is None:

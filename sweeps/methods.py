@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from hvae_core.spec import ObjectiveSpec, Smoothing, SpecError
 
@@ -47,7 +48,7 @@ def with_beta(objectives: Iterable[ObjectiveSpec], beta_top: str) -> tuple[Objec
             beta, rho = retained_variance(objective.rho, objective.ou_samples), 1.0
         else:
             beta, rho = _beta(beta_top), objective.rho
-        changed.append(_replace(objective, beta_top=beta, rho=rho))
+        changed.append(replace(objective, beta_top=beta, rho=rho))
     return tuple(changed)
 
 
@@ -75,9 +76,9 @@ def objectives_of(
             raise SpecError(f"kl-anneal: {name!r} needs start:ramp, such as 10000:500000 or 1%:50%")
         if "free-bits" in extras and not free_bits:
             raise SpecError(f"free-bits: {name!r} needs at least one floor, such as 0.5 1 2 3")
-        if base != "vae" and not rhos:
+        axis = [1.0] if base == "vae" else [rho for rho in rhos if rho < 1]
+        if not axis:
             raise SpecError(f"rho: {name!r} needs at least one value below 1")
-        axis: Sequence[float] = (1.0,) if base == "vae" else [rho for rho in rhos if rho < 1]
         floors: Sequence[float | None] = tuple(free_bits) if "free-bits" in extras else (None,)
         found += [
             ObjectiveSpec(
@@ -98,9 +99,3 @@ def _beta(text: str) -> float:
         return float(text)
     except ValueError:
         raise SpecError(f"beta-top: {text!r} is not allowed; it must be a number from 0, or {MATCHED}") from None
-
-
-def _replace(objective: ObjectiveSpec, **changes: float) -> ObjectiveSpec:
-    from dataclasses import replace
-
-    return replace(objective, **changes)  # type: ignore[arg-type]

@@ -120,6 +120,8 @@ def test_annealing_that_did_not_finish(make_frame: MakeFrame, weight: float, wor
     assert configurations(frame)[0].unfinished == ""
     (one,) = configurations(frame.assign(kl_weight=[weight, math.nan]))
     assert one.unfinished == words
+    (one,) = configurations(frame.assign(kl_weight=[weight, 1.0]))
+    assert one.unfinished == words
 
 
 def test_devices_are_those_of_complete_cells(make_frame: MakeFrame) -> None:
