@@ -34,6 +34,7 @@ COLUMNS = (
     *(column for name in UNITS for column in (name, f"{name}_fraction")),
     *("elbo", "kl_top"),
 )
+SAID = ("dataset", "source", "binarise", "hidden", "ou_samples", "steps", "rho", "depth", "width", "n_seeds")
 _MAX_FILE_NAME, _MAX_NAMED = 100, 6
 
 
@@ -76,7 +77,9 @@ def collapse(
         figure = draw_collapse(table, words, active=active, title=title)
         behind = {NAME: whole} if table is tables[-1] else {}
         files += style.write_files(figure, directory, name, formats, behind)
-    return Report(files, gathered.notes + notes, whole, "")
+    units = [f"{DEFINITIONS[active]}_{name}" for name in ("top", "top_fraction", "total", "total_fraction")]
+    text = whole[[*SAID, *units, "elbo"]].to_string(index=False, float_format="%.4g", na_rep="-")
+    return Report(files, gathered.notes + notes, whole, text)
 
 
 def active_units(frame: pd.DataFrame) -> pd.DataFrame:
@@ -123,7 +126,7 @@ def _table(group: Sequence[Curve]) -> pd.DataFrame:
 
 def _places(block: Curve) -> Iterator[dict[str, Any]]:
     """Yield the rows of a block's table: maps by falling rho, and in each map every depth with every width."""
-    rows = _with_totals(block.rows)
+    rows = _with_totals(block.rows.reset_index(drop=True))
     depths, widths = (sorted(int(value) for value in rows[name].unique()) for name in ("depth", "width"))
     hidden = int(block["model"].split()[-1])
     declared = {name: value for name, value in block.declared.items() if name != "model"}
