@@ -136,7 +136,11 @@ def rho(**given: Any) -> int:
 )
 def methods(**given: Any) -> int:
     """Compare training methods, as in the paper's Tables 3 and 4 and Figure 2."""
-    return _request(given, options.items("model", given["model"]), method_objectives(given))
+    objectives = method_objectives(given)
+    for flag, default in (("free_bits", None), ("kl_anneal", None)):
+        if given[flag] and all(getattr(objective, flag) == default for objective in objectives):
+            click.echo(f"note: --{flag.replace('_', '-')} is used by none of these methods", err=True)
+    return _request(given, options.items("model", given["model"]), objectives)
 
 
 @sweep.command("depth-width")

@@ -20,7 +20,7 @@ from sweeps.files import write_bytes
 from sweeps.ledger import Ledger, Record
 
 MAX_NOTES = 5
-AT_FLOOR = 0.05  # of the free-bits floor: a KL that near to it is held there
+AT_FLOOR = 0.05  # a KL at most that share above the free-bits floor is held there
 RANK = {"complete": 0, "diverged": 1, "failed": 1, "pending": 2}
 
 _DECLARED = (
@@ -176,7 +176,7 @@ def _row(record: Record, damaged: list[str]) -> dict[str, Any]:
             value = None
         row[name] = value
     floor, layers = row["free_bits"], range(1, record.cell.model.depth + 1)
-    row["at_floor"] = 0 if floor is None else sum(abs(row[f"kl_{i}"] - floor) <= AT_FLOOR * floor for i in layers)
+    row["at_floor"] = 0 if floor is None else sum(row[f"kl_{i}"] <= (1 + AT_FLOOR) * floor for i in layers)
     return row
 
 

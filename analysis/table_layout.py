@@ -145,7 +145,7 @@ def _footnotes(row: TableRow, rows: Sequence[TableRow], bounds: Sequence[str]) -
     if row.at_floor[1]:
         least, most = row.at_floor
         layers = str(most) if least == most else f"{least} to {most}"
-        where = f"the KL of {layers} of {row.depth} layers lies within 5 % of the free-bits floor"
+        where = f"the KL of {layers} of {row.depth} layers lies at the free-bits floor (within 5 %, or below)"
         notes.append(f"{where}: no evidence of their use")
     if len(one.devices) > 1:
         notes.append(f"seeds from different devices ({', '.join(one.devices)})")

@@ -206,10 +206,10 @@ def test_what_a_reader_must_know_of_a_row_is_a_footnote(make_frame: MakeFrame) -
         ["seeds from different devices (gpu 0, gpu 1)"],
         [
             "KL annealing not finished: its weight had reached 0.18 at the last step",
-            "the KL of 3 of 3 layers lies within 5 % of the free-bits floor: no evidence of their use",
+            "the KL of 3 of 3 layers lies at the free-bits floor (within 5 %, or below): no evidence of their use",
             "1 seed, where others have up to 2",
         ],
-        ["the KL of 1 to 2 of 3 layers lies within 5 % of the free-bits floor: no evidence of their use"],
+        ["the KL of 1 to 2 of 3 layers lies at the free-bits floor (within 5 %, or below): no evidence of their use"],
     ]
     assert laid.remarks == [
         "Trained on different devices (gpu 0, gpu 1), which agree within rounding only.",
@@ -399,7 +399,7 @@ def test_latex_of_everything_compiles_in_principle(make_results: Make, tmp_path:
     _, text = tabulate(frame, "latex", context=True)
     assert_compiles_in_principle(text)
     assert r"$\beta_{\mathrm{top}}$ = 0.5" in text
-    assert r"5 \% of the free-bits floor" in text
+    assert r"(within 5 \%, or below)" in text
     assert escaped("L_100 and L_5000, not XL_1 or L_a") == r"$L_{100}$ and $L_{5000}$, not XL\_1 or L\_a"
 
 
