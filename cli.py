@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 from rich.console import Console
 from rich.filesize import decimal
 from rich.live import Live
@@ -23,27 +25,25 @@ from hvae_core.data import BINARISE, fetch_dataset, list_datasets
 from hvae_core.spec import PRECISIONS, SMOOTHINGS, SpecError
 from sweeps import options
 from sweeps.clean import KINDS
-from sweeps.command import CONTEXT, Group, config_option, console, fail, quick_option, setting
-from sweeps.exits import ERROR, NOTHING, SIGNAL
+from sweeps.command import CONTEXT, Group, console, fail, layer_options, setting, spelled, together
+from sweeps.exits import ERROR, SIGNAL
 from sweeps.loggers import LOGGERS
-from sweeps.request import ledger_at, local_resources, resolved, run_settings, sweep_spec
+from sweeps.request import (
+    grid_models,
+    ledger_at,
+    local_resources,
+    method_objectives,
+    resolved,
+    rho_objectives,
+    run_settings,
+    sweep_spec,
+)
 
-QUICK: dict[str, Any] = {
-    "model": ["mlp4x16h64"],
-    "datasets": ["mnist", "glyphs"],
-    "rho": ["0", "0.5", "0.8", "0.85", "0.9", "0.93", "0.95", "0.97", "0.98", "0.99", "1"],
-    "seeds": ["1"],
-    "steps": 3000,
-    "batch_size": 64,
-    "lr": 2e-3,
-    "eval_every": 500,
-}
+if TYPE_CHECKING:
+    from analysis.report import Report
+
 WATCH_SECONDS = 3.0
 FORMATS = ("png", "pdf", "svg")
-CRITICAL = (  # columns of the printed table; the csv has all
-    *("dataset", "source", "binarise", "model", "ou_samples", "steps", "n_rho", "n_seeds", "plateau", "rho_critical"),
-    *("bracket_low", "bracket_high", "interval_low", "interval_high", "rho_half", "steepness", "verdict"),
-)
 
 
 @click.group(cls=Group, context_settings=CONTEXT)
@@ -52,89 +52,112 @@ def sweep() -> None:
     """Train grids of hierarchical VAEs and measure the unsmoothed models."""
 
 
-@sweep.command()
-@setting("--model", multiple=True, default=["mlp4x40"], metavar="MODEL...", help="mlp4x40, mlp3x200, mlp64-32-16-8 ...")
-@setting(
+MODEL = setting("--model", multiple=True, default=["mlp4x40"], metavar="MODEL...", help="mlp4x40, mlp64-32-16-8 ...")
+DATASETS = setting(
     "--datasets",
     multiple=True,
     default=["mnist"],
     metavar="DATA...",
     help="Names, name:source, or paths of .npz files.",
 )
-@setting("--rho", multiple=True, default=["0:1:0.05"], metavar="RHO...", help="Values in [0, 1] or start:stop:step.")
-@setting("--seeds", multiple=True, default=["1"], metavar="N|SEEDS", help="A count, or the seeds: 0,1,7 or 4:9.")
-@setting("--steps", type=int, default=100_000, help="Optimiser steps of every model.")
-@setting("--batch-size", type=int, default=100, help="Images in a minibatch.")
-@setting("--lr", type=float, default=1e-3, help="Adam's learning rate.")
-@setting("--ou-samples", type=int, default=5, help="K: correlated samples of each smoothed function.")
-@setting("--smoothing", type=click.Choice(SMOOTHINGS), default="mean_std", help="What U_rho acts on.")
-@setting("--precision", type=click.Choice(PRECISIONS), default="float32", help="Arithmetic of training and evaluation.")
-@setting("--binarise", type=click.Choice(BINARISE), default="static", help="How grey images become binary.")
-@setting("--data-dir", type=click.Path(), help="Where data files lie.")
-@setting("--eval-every", type=int, default=0, help="Steps between evaluations on validation images; 0: at the end.")
-@setting("--ll-examples", type=int, default=500, help="Test images for the bound L_100; 0: leave it out.")
-@setting("--out", type=click.Path(), default="results", help="Results directory; what is complete there stays.")
-@setting("--keep", type=click.Choice(("weights", "none")), default="weights", help="What to keep of a trained model.")
-@setting("--pack", default="auto", metavar="auto|N", help="Models that train together as one stacked model.")
-@setting("--gpus-per-trial", type=float, help="GPUs of each trial.  [default: 1 where there are GPUs]")
-@setting("--cpus-per-trial", type=int, default=1, help="CPU cores of each trial.")
-@setting("--address", default="local", help="local: a Ray of our own; auto or HOST:PORT: one that runs.")
-@setting("--max-failures", type=int, default=2, help="How often a trial whose worker died is started again.")
-@setting("--fail-fast", is_flag=True, help="Stop at the first cell that fails or diverges, or worker that dies.")
-@setting("--log", type=click.Choice(LOGGERS), multiple=True, help="Write each cell, as it ends, as a run there too.")
-@setting("--retry-failed", is_flag=True, help="Run failed and diverged cells again.")
-@config_option(QUICK)
-@quick_option(QUICK)
-@click.option("--dry-run", "-n", is_flag=True, help="Say what is missing and how long it takes; run nothing.")
-@click.option("--probe", is_flag=True, help="Time a few steps for the estimate where no complete cell tells.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--plan-only", is_flag=True, help="Record the request for `hvae-sweep work` and run nothing.")
-def rho(
-    as_json: bool, dry_run: bool, plan_only: bool, probe: bool, quick: bool, config: str | None, **given: Any
-) -> int:
+OU_SAMPLES = setting("--ou-samples", type=int, default=5, help="K: correlated samples of each smoothed function.")
+OBJECTIVE = together(
+    OU_SAMPLES,
+    setting("--smoothing", type=click.Choice(SMOOTHINGS), default="mean_std", help="What U_rho acts on."),
+    setting("--beta-top", metavar="BETA|matched", help="Weight of the top KL; matched: c(rho, K), unsmoothed."),
+    setting("--kl-anneal", metavar="A:B", help="KL weight 0 for A steps, up to 1 over B more; 1%:50% of the run."),
+    setting("--free-bits", type=float, help="Floor in nats under each layer's KL."),
+    setting("--iwae-k", type=int, default=1, help="Importance samples of the objective; 1: the ELBO."),
+)
+TRAINING = together(
+    setting("--seeds", multiple=True, default=["1"], metavar="N|SEEDS", help="A count, or the seeds: 0,1,7 or 4:9."),
+    setting("--steps", type=int, default=100_000, help="Optimiser steps of every model."),
+    setting("--batch-size", type=int, default=100, help="Images in a minibatch."),
+    setting("--lr", type=float, default=1e-3, help="Adam's learning rate."),
+    setting("--precision", type=click.Choice(PRECISIONS), default="float32", help="Of training and evaluation."),
+    setting("--binarise", type=click.Choice(BINARISE), default="static", help="How grey images become binary."),
+    setting("--data-dir", type=click.Path(), help="Where data files lie."),
+    setting("--eval-every", type=int, default=0, help="Steps between evaluations on validation images; 0: at the end."),
+    setting("--ll-examples", type=int, default=500, help="Test images for the bound L_100; 0: leave it out."),
+)
+RUNNING = together(
+    setting("--out", type=click.Path(), default="results", help="Results directory; what is complete there stays."),
+    setting("--keep", type=click.Choice(("weights", "none")), default="weights", help="What to keep of a model."),
+    setting("--pack", default="auto", metavar="auto|N", help="Models that train together as one stacked model."),
+    setting("--gpus-per-trial", type=float, help="GPUs of each trial.  [default: 1 where there are GPUs]"),
+    setting("--cpus-per-trial", type=int, default=1, help="CPU cores of each trial."),
+    setting("--address", default="local", help="local: a Ray of our own; auto or HOST:PORT: one that runs."),
+    setting("--max-failures", type=int, default=2, help="How often a trial whose worker died is started again."),
+    setting("--fail-fast", is_flag=True, help="Stop at the first cell that fails or diverges, or worker that dies."),
+    setting("--log", type=click.Choice(LOGGERS), multiple=True, help="Write each cell that ends as a run there too."),
+    setting("--retry-failed", is_flag=True, help="Run failed and diverged cells again."),
+    click.option("--dry-run", "-n", is_flag=True, help="Say what is missing and how long it takes; run nothing."),
+    click.option("--probe", is_flag=True, help="Time a few steps for the estimate where no complete cell tells."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+    click.option("--plan-only", is_flag=True, help="Record the request for `hvae-sweep work` and run nothing."),
+)
+
+
+def rho_setting(*default: str) -> Callable[[Any], Any]:
+    """Declare --rho with a command's own default."""
+    text = "Values in [0, 1] or start:stop:step."
+    return setting("--rho", multiple=True, default=default, metavar="RHO...", help=text)
+
+
+@sweep.command()
+@together(MODEL, DATASETS, rho_setting("0:1:0.05"), OBJECTIVE, TRAINING, RUNNING, layer_options("rho"))
+def rho(**given: Any) -> int:
     """Sweep the smoothing rho, as in the paper's Figure 1.
 
     The same command again trains exactly what is missing.
     """
-    from sweeps.driver import forecast, record_request, run_sweep
-    from sweeps.plan import plan_sweep
-    from sweeps.worker import Job
+    return _request(given, options.items("model", given["model"]), rho_objectives(given))
 
-    ledger = ledger_at("out", given["out"])
-    settings = run_settings(given)
-    spec = sweep_spec(given)
-    if given["data_dir"] is not None:
-        given["data_dir"] = str(Path(given["data_dir"]).expanduser().absolute())
-    written = resolved({name: value for name, value in given.items() if name != "out"}, spec)
-    job = Job.of(ledger.root, {"settings": written, "request": spec.to_dict()})
-    ask = local_resources(settings)
-    if dry_run or plan_only:
-        if dry_run:
-            plan = plan_sweep(ledger, spec, settings.retry_failed)
-            packs = plan.packs(ledger, settings.pack_size, ask.slots)
-        else:
-            plan, packs = record_request(ledger, spec, settings, ask.slots, written)
-        expected = forecast(ledger, plan, packs, ask, job, timed=probe)
-        if not as_json:
-            click.echo("\n".join(plan.table()))
-        _print_facts(
-            {
-                "data": [source.reference for source in spec.data],
-                **plan.counts(),
-                "packs": len(packs),
-                "resources": {"cpus": ask.cpus, "gpus": ask.gpus, "slots": ask.slots} if as_json else str(ask),
-                "estimate": expected.to_dict() if as_json else expected.line,
-            },
-            as_json,
-        )
-        return 0
-    out = console()
-    code, plan = run_sweep(ledger, spec, job, settings, written, out, probe)
-    _write_tables(ledger.root, out)
-    states = [ledger.state(cell.id) for cell in plan.cells]
-    counts = {state: states.count(state) for state in ("complete", "failed", "diverged", "pending")}
-    _print_facts({"results": str(ledger.root), "cells": len(states), **counts}, as_json)
-    return code
+
+@sweep.command()
+@together(
+    MODEL,
+    DATASETS,
+    setting(
+        "--methods",
+        multiple=True,
+        default=["vae", "hvae"],
+        metavar="METHOD...",
+        help="vae, hvae, hvae-ratio, kl-anneal, free-bits, iwae, or parts joined by +: hvae+kl-anneal.",
+    ),
+    rho_setting("0.8"),
+    OU_SAMPLES,
+    setting("--kl-anneal", metavar="A:B", help="KL weight 0 for A steps, up to 1 over B more; 1%:50% of the run."),
+    setting("--free-bits", multiple=True, metavar="NATS...", help="Floors under each layer's KL, one model for each."),
+    setting("--iwae-k", type=int, default=5, help="Importance samples of iwae."),
+    TRAINING,
+    RUNNING,
+    layer_options("methods"),
+)
+def methods(**given: Any) -> int:
+    """Compare training methods, as in the paper's Tables 3 and 4 and Figure 2."""
+    objectives = method_objectives(given)
+    for flag, default in (("free_bits", None), ("kl_anneal", None)):
+        if given[flag] and all(getattr(objective, flag) == default for objective in objectives):
+            click.echo(f"note: --{flag.replace('_', '-')} is used by none of these methods", err=True)
+    return _request(given, options.items("model", given["model"]), objectives)
+
+
+@sweep.command("depth-width")
+@together(
+    setting("--depths", multiple=True, default=["1:5"], metavar="N...", help="Stochastic layers; 1:5 is a range."),
+    setting("--widths", multiple=True, default=["10,20,40,60,80,100"], metavar="N...", help="Units of each layer."),
+    setting("--hidden", type=int, default=200, help="Width of the two tanh layers in every network."),
+    DATASETS,
+    rho_setting("1", "0.8"),
+    OBJECTIVE,
+    TRAINING,
+    RUNNING,
+    layer_options("depth-width"),
+)
+def depth_width(**given: Any) -> int:
+    """Sweep the number of stochastic layers and their width, as in the paper's Figure 3."""
+    return _request(given, grid_models(given), rho_objectives(given))
 
 
 @sweep.command()
@@ -157,6 +180,38 @@ def work(directory: str, wait: bool) -> int:
     if troubles:
         fail("; ".join(troubles), ERROR)
     return SIGNAL + signal if signal else exit_status(ledger, [record.cell for record in ledger.records()])
+
+
+@sweep.command()
+@click.argument("directory", type=click.Path())
+@click.option("--samples", type=click.IntRange(1, 10**6), default=5000, help="k: importance samples for each image.")
+@click.option(
+    "--examples", type=click.IntRange(1), default=10_000, help="Test images, a seeded choice if fewer than all."
+)
+@setting("--data-dir", type=click.Path(), help="Where data files lie.")
+@click.option("--dry-run", "-n", is_flag=True, help="Say what it would cost and evaluate nothing.")
+def evaluate(directory: str, samples: int, examples: int, data_dir: str | None, dry_run: bool) -> int:
+    """Add the bound L_k to complete cells of DIRECTORY from their weights, in eval-<k>.json beside the result."""
+    import torch
+
+    from sweeps.driver import say
+    from sweeps.later import LaterBound
+    from sweeps.progress import duration
+
+    ledger = ledger_at("directory", directory)
+    if not ledger.requests():
+        raise SpecError(f"directory: {directory!r} holds no recorded request")
+    out = console()
+    torch.set_num_threads(1)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    later = LaterBound(ledger, samples, examples, Path(data_dir) if data_dir else None, device)
+    if later.cells:
+        cost = duration(later.seconds_needed())
+        say(out, f"L_{samples} of {later.cells} cells: about {cost}, from one timed block of each model")
+    if not dry_run:
+        later.run(lambda line: say(out, line))
+        _write_tables(ledger.root, out)
+    return 0
 
 
 @sweep.command()
@@ -259,52 +314,170 @@ def plot() -> None:
     """Draw figures from results directories, with the csv behind each."""
 
 
+FIGURE = together(
+    click.option("--out", type=click.Path(), help="Where to write.  [default: figures/ in the first directory]"),
+    click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, default=("png", "pdf")),
+    click.option("--datasets", multiple=True, help="Only these: mnist, omniglot:lake ..."),
+    click.option("--models", multiple=True, help="Only these: mlp4x40 ..."),
+    click.option("--title/--no-title", default=True, help="A title above the figure."),
+)
+
+
+RESULTS = click.argument("directories", nargs=-1, required=True, type=click.Path(), metavar="RESULTS...")
+ONLY_RHO = click.option("--rho", multiple=True, metavar="RHO...", help="Only these values or ranges.")
+
+
 @plot.command("phase-transition")
-@click.argument("directories", nargs=-1, required=True, type=click.Path(), metavar="RESULTS...")
-@click.option("--out", type=click.Path(), help="Where to write.  [default: figures/ in the first directory]")
-@click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, default=("png", "pdf"))
-@click.option("--datasets", multiple=True, help="Only these: mnist, omniglot:lake ...")
-@click.option("--models", multiple=True, help="Only these: mlp4x40 ...")
-@click.option("--title/--no-title", default=True, help="A title above the figure.")
-def phase_transition(
-    directories: tuple[str, ...],
-    out: str | None,
-    formats: tuple[str, ...],
-    datasets: tuple[str, ...],
-    models: tuple[str, ...],
-    title: bool,
-) -> int:
+@together(RESULTS, FIGURE)
+def phase_transition(directories: tuple[str, ...], **given: Any) -> None:
     """Draw top KL, active top units and unsmoothed ELBO over rho, as in the paper's Figure 1.
 
     Writes the figure, its csv and a csv of the critical values, which are also printed.
     """
-    from analysis.gather import GatherError
     from analysis.phase_transition import phase_transition as draw
 
-    for path in map(Path, directories):
-        if not path.is_dir():
-            reason = "is a file, not a results directory" if path.exists() else "no such directory"
-            raise SpecError(f"results: {str(path)!r}: {reason}")
-    target = Path(out) if out else None
-    if target is not None and target.exists() and not target.is_dir():
-        raise SpecError(f"out: {out!r} is a file; it must be a directory")
-    wanted = [
-        tuple(options.items(name, given)) if given else ()
-        for name, given in (("datasets", datasets), ("models", models))
-    ]
-    try:
-        report = draw([Path(path) for path in directories], target, tuple(formats), title, *wanted)
-    except GatherError as error:
-        fail(str(error), NOTHING)
-    for note in report.notes:
-        click.echo(note, err=True)
-    click.echo(report.critical[list(CRITICAL)].to_string(index=False, float_format="%.4g", na_rep="-"))
-    for file in report.files:
+    _say(draw(*_figure_of(directories, given)))
+
+
+@plot.command("collapse")
+@together(RESULTS, FIGURE, ONLY_RHO)
+@click.option("--active", type=click.Choice(("mean", "path")), default="mean", help="Which count of active units.")
+def collapse(directories: tuple[str, ...], rho: tuple[str, ...], active: Any, **given: Any) -> None:
+    """Draw active units and ELBO over depth and width, as in the paper's Figure 3.
+
+    mean averages the sampling noise of lower layers out; path counts from one sampled path, as Burda et al.'s code.
+    """
+    from analysis.collapse import collapse as draw
+
+    report = draw(*_figure_of(directories, given), active, options.floats("rho", rho) if rho else ())
+    _say(report)
+
+
+@plot.command("training")
+@together(RESULTS, FIGURE, ONLY_RHO)
+def training(directories: tuple[str, ...], rho: tuple[str, ...], **given: Any) -> None:
+    """Draw validation ELBO and top KL over training steps, as in the paper's Figure 2."""
+    from analysis.training import training as draw
+
+    _say(draw(*_figure_of(directories, given), options.floats("rho", rho) if rho else ()))
+
+
+@plot.command("table")
+@together(RESULTS)
+@click.option("--out", type=click.Path(), help="Where to write.  [default: figures/ in the first directory]")
+@click.option("--style", type=click.Choice(("markdown", "latex", "csv")), default="markdown", help="What to write.")
+@click.option("--context", is_flag=True, help="Add what other papers are quoted for, set apart, with conditions.")
+@click.option("--datasets", multiple=True, help="Only these: mnist, omniglot:lake ...")
+@click.option("--models", multiple=True, help="Only these: mlp4x40 ...")
+def table(directories: tuple[str, ...], style: str, context: bool, **given: Any) -> None:
+    """Print and write KL, active units of each layer, ELBO and L_k of methods, as in the paper's Tables 1 to 4."""
+    from analysis.tables import table as tabulate
+
+    results, out, _, _, datasets, models = _figure_of(directories, {**given, "formats": (), "title": False})
+    _say(tabulate(results, out, style, context, datasets, models), document=True)
+
+
+@plot.command("samples")
+@together(RESULTS, FIGURE)
+@click.option("--cells", multiple=True, metavar="ID...", help="Beginnings of cell ids.  [default: four over rho]")
+def samples(directories: tuple[str, ...], cells: tuple[str, ...], **given: Any) -> None:
+    """Draw samples and reconstructions of chosen cells: what a collapsed top layer means."""
+    from analysis.samples import Row, choose_cells, draw_samples, label_of, write_samples
+    from sweeps.ledger import Ledger
+    from sweeps.pictures import pictures
+
+    results, out, formats, title, datasets, models = _figure_of(directories, given)
+    wanted = options.items("cells", cells) if cells else []
+    chosen = choose_cells(results, wanted, datasets, models)
+    rows = []
+    for _, cell in chosen.iterrows():
+        path = Path(cell["path"])
+        drawn = pictures(Ledger(path.parent.parent), path.name)
+        half = len(drawn.originals) // 2
+        shown = np.concatenate([drawn.originals[:half], drawn.reconstructions[:half]])
+        rows.append(Row(label_of(cell), (drawn.samples, drawn.top, shown)))
+    for file in write_samples(draw_samples(rows, title), chosen, out, formats):
         click.echo(file)
-    return 0
 
 
 # what the commands share ------------------------------------------------------------------------------------------
+
+
+def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[Any]) -> int:
+    """Run a request, or only say what it would do."""
+    from sweeps.driver import forecast, record_request, run_sweep
+    from sweeps.plan import plan_sweep
+    from sweeps.worker import Job
+
+    ctx = click.get_current_context()
+    dry_run, probe, as_json, plan_only = (given.pop(name) for name in ("dry_run", "probe", "as_json", "plan_only"))
+    for name in ("config", "preset", "quick"):
+        given.pop(name)
+    ledger = ledger_at("out", given["out"])
+    settings = run_settings(given)
+    spec = sweep_spec(given, models, objectives)
+    if given["data_dir"] is not None:
+        given["data_dir"] = str(Path(given["data_dir"]).expanduser().absolute())
+    written = resolved(str(ctx.command.name), {name: value for name, value in given.items() if name != "out"}, spec)
+    out = console()
+    *layers, preset = ctx.meta["preset"]
+    if layers:
+        words = spelled(given, dict.fromkeys(name for layer in layers for name in layer))
+        out.print(f"{preset or 'quick'}: {words}", markup=False, highlight=False, soft_wrap=True)
+    job = Job.of(ledger.root, {"settings": written, "request": spec.to_dict()})
+    ask = local_resources(settings)
+    if dry_run or plan_only:
+        if dry_run:
+            plan = plan_sweep(ledger, spec, settings.retry_failed)
+            packs = plan.packs(ledger, settings.pack_size, ask.slots)
+        else:
+            plan, packs = record_request(ledger, spec, settings, ask.slots, written)
+        expected = forecast(ledger, plan, packs, ask, job, timed=probe)
+        if not as_json:
+            click.echo("\n".join(plan.table()))
+        _print_facts(
+            {
+                "data": [source.reference for source in spec.data],
+                **plan.counts(),
+                "packs": len(packs),
+                "resources": {"cpus": ask.cpus, "gpus": ask.gpus, "slots": ask.slots} if as_json else str(ask),
+                "estimate": expected.to_dict() if as_json else expected.line,
+            },
+            as_json,
+        )
+        return 0
+    code, plan = run_sweep(ledger, spec, job, settings, written, out, probe)
+    _write_tables(ledger.root, out)
+    states = [ledger.state(cell.id) for cell in plan.cells]
+    counts = {state: states.count(state) for state in ("complete", "failed", "diverged", "pending")}
+    _print_facts({"results": str(ledger.root), "cells": len(states), **counts}, as_json)
+    return code
+
+
+def _say(report: Report, document: bool = False) -> None:
+    """Print a report; where its text is a document, the files it lies in are no part of it."""
+    for note in report.notes:
+        click.echo(note, err=True)
+    if report.text:
+        click.echo(report.text, nl=not report.text.endswith("\n"))
+    for file in report.files:
+        click.echo(file, err=document)
+
+
+def _figure_of(
+    directories: Sequence[str], given: Mapping[str, Any]
+) -> tuple[list[Path], Path, tuple[str, ...], bool, list[str], list[str]]:
+    """Check what every figure is asked with: results, where to write, formats, title, data sets, models."""
+    results = [Path(path) for path in directories]
+    for path in results:
+        if not path.is_dir():
+            reason = "is a file, not a results directory" if path.exists() else "no such directory"
+            raise SpecError(f"results: {str(path)!r}: {reason}")
+    out = Path(given["out"]) if given["out"] else results[0] / "figures"
+    if out.exists() and not out.is_dir():
+        raise SpecError(f"out: {str(out)!r} is a file; it must be a directory")
+    only = [options.items(name, given[name]) if given[name] else [] for name in ("datasets", "models")]
+    return results, out, given["formats"], given["title"], *only
 
 
 def _print_facts(facts: dict[str, Any], as_json: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from hvae_core.spec import ModelSpec
+from hvae_core.spec import ModelSpec, kl_weight
 
 DATA = ("dataset", "source", "checksum", "binarise")
 SETTINGS = (
@@ -95,12 +95,12 @@ def curves(frame: pd.DataFrame) -> list[Curve]:
 
 def settings(curve: Curve) -> dict[str, str]:
     """Say each setting of a curve in a few words, in the order in which a legend names them."""
-    anneal, bits = curve["kl_anneal"], curve["free_bits"]
+    anneal, bits, beta = curve["kl_anneal"], curve["free_bits"], curve["beta_top"]
     return {
         "binarise": f"{curve['binarise']} binarisation",
         "ou_samples": f"K = {curve['ou_samples']}",
         "smoothing": f"smoothing {curve['smoothing']}",
-        "beta_top": f"β_top = {curve['beta_top']:g}",
+        "beta_top": "β_top = c(ρ, K), unsmoothed" if beta is None else f"β_top = {beta:g}",
         "kl_anneal": "no KL annealing" if anneal is None else f"KL annealing {anneal}",
         "free_bits": "no free bits" if bits is None else f"free bits {bits:g} nats",
         "iwae_k": f"IWAE k = {curve['iwae_k']}",
@@ -133,6 +133,15 @@ def curves_in_words(group: Sequence[Curve]) -> tuple[list[str], list[list[str]]]
 
 def _known(value: Any) -> Any:
     return None if pd.isna(value) else value
+
+
+def unfinished(curve: Curve) -> list[str]:
+    """Say where a KL annealing ramp stood when the run ended, if it had not reached 1."""
+    if curve["kl_anneal"] is None:
+        return []
+    start, ramp = map(int, curve["kl_anneal"].split(":"))
+    weight = kl_weight((start, ramp), curve["steps"])
+    return [] if weight == 1 else [f"annealing not finished, KL weight ends at {weight:.3g}"]
 
 
 def _mixed(curve: Curve) -> list[str]:

@@ -15,29 +15,32 @@ from typing import Any
 
 import pandas as pd
 
+from sweeps.exits import NothingError
 from sweeps.files import write_bytes
 from sweeps.ledger import Ledger, Record
 
 MAX_NOTES = 5
+AT_FLOOR = 0.05  # a KL at most that share above the free-bits floor is held there
 RANK = {"complete": 0, "diverged": 1, "failed": 1, "pending": 2}
 
 _DECLARED = (
     *("dataset", "source", "checksum", "binarise", "model", "family", "depth", "width", "rho", "ou_samples"),
-    *("smoothing", "method", "beta_top", "kl_anneal", "free_bits", "iwae_k", "seed", "steps", "batch_size", "lr"),
+    *("smoothing", "method", "beta_top", "kl_anneal", "kl_weight", "free_bits", "iwae_k", "seed", "steps"),
+    *("batch_size", "lr"),
     "precision",
 )
 _TEXT = (
     *("cell_id", "state", "dataset", "source", "checksum", "binarise", "model", "family", "smoothing", "method"),
     *("kl_anneal", "precision", "device"),
 )
-_COUNTS = ("depth", "width", "ou_samples", "iwae_k", "seed", "steps", "batch_size", "ll_examples", "pack_size")
+_COUNTS = ("depth", "width", "ou_samples", "iwae_k", "seed", "steps", "batch_size", "at_floor", "pack_size")
 _ORDER = (
     *("dataset", "source", "checksum", "binarise", "depth", "width", "model", "ou_samples", "smoothing", "beta_top"),
     *("kl_anneal", "free_bits", "iwae_k", "steps", "batch_size", "lr", "precision", "seed", "rho", "cell_id"),
 )
 
 
-class GatherError(Exception):
+class GatherError(NothingError):
     """No results where they were looked for; the message is one line."""
 
 
@@ -59,7 +62,7 @@ class _Merger:
     def add_all(self, directory: Path, damaged: list[str]) -> int:
         found = 0
         for found, record in enumerate(_records(directory, damaged), 1):  # noqa: B007
-            self.add(directory, _row(record, damaged))
+            self.add(directory, _row(record, damaged) | _later(directory, record, damaged))
         return found
 
     def add(self, directory: Path, row: dict[str, Any]) -> None:
@@ -131,7 +134,7 @@ def columns(depth: int) -> list[str]:
     return [
         *("cell_id", "state", *_DECLARED, "elbo", "recon", "kl_total", "kl_top", *(f"kl_{i}" for i in layers)),
         *("au_top", *(f"au_{i}" for i in layers), *(f"au_path_{i}" for i in layers)),
-        *("ll_100", "ll_100_se", "ll_100_ess", "ll_examples", "seconds", "pack_size", "device"),
+        *("at_floor", "ll_100", "ll_100_se", "ll_100_ess", "ll_examples", "seconds", "pack_size", "device"),
     ]
 
 
@@ -172,6 +175,19 @@ def _row(record: Record, damaged: list[str]) -> dict[str, Any]:
             damaged.append(f"cell {cell_id}: {name} is {value!r} in result.json, left out")
             value = None
         row[name] = value
+    floor, layers = row["free_bits"], range(1, record.cell.model.depth + 1)
+    row["at_floor"] = 0 if floor is None else sum(row[f"kl_{i}"] <= (1 + AT_FLOOR) * floor for i in layers)
+    return row
+
+
+def _later(directory: Path, record: Record, damaged: list[str]) -> dict[str, Any]:
+    """Columns of later evaluations, where a complete cell has any: ll_5000, ll_5000_se, ..."""
+    if record.result is None:
+        return {}
+    row: dict[str, Any] = {}
+    for k, found in Ledger(directory).evaluations(record.cell.id, damaged).items():
+        row |= {f"ll_{k}": found["ll"], f"ll_{k}_se": found.get("ll_se"), f"ll_{k}_ess": found.get("ll_ess")}
+        row[f"ll_{k}_examples"] = found["examples"]
     return row
 
 
@@ -184,7 +200,7 @@ def _fits(name: str, value: object) -> bool:
 
 
 def _is_count(name: str) -> bool:
-    return name in _COUNTS or name.startswith("au_")
+    return name in _COUNTS or name.startswith("au_") or name.endswith("_examples")
 
 
 def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
@@ -205,8 +221,15 @@ def _shortened(lines: Sequence[str], directory: Path) -> list[str]:
 
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     depth = max((row["depth"] for row in rows), default=0)
-    frame = pd.DataFrame({name: _column(name, [row.get(name) for row in rows]) for name in columns(depth)})
+    names = columns(depth)
+    names += sorted({n for row in rows for n in row} - set(names), key=_by_samples)
+    frame = pd.DataFrame({name: _column(name, [row.get(name) for row in rows]) for name in names})
     return frame.sort_values(list(_ORDER), kind="stable", na_position="first", ignore_index=True)
+
+
+def _by_samples(name: str) -> tuple[int, str]:
+    """Order ll_<k>, ll_<k>_ess, ... by k."""
+    return int(name.split("_")[1]), name
 
 
 def _column(name: str, values: list[Any]) -> pd.Series[Any]:

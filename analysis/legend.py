@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis import style
 from analysis.critical import RETURNS, TRANSITION
-from analysis.curves import Curve, curves_in_words
+from analysis.curves import Curve, curves_in_words, unfinished
 
 RHO_C = r"$\rho_c$"
 
@@ -34,10 +34,10 @@ def panel_legend(
     `critical` holds the row of `CriticalRho` by curve key; text is wrapped to that many inches.
     """
     shared, own = curves_in_words(group)
-    labels = [
-        wrapped([*map(style.plain, words), critical_in_words(critical[curve.key])], inches - handle)
-        for curve, words in zip(group, own, strict=True)
-    ]
+    labels = []
+    for curve, words in zip(group, own, strict=True):
+        said = map(style.plain, [*words, *unfinished(curve)])
+        labels.append(wrapped([*said, critical_in_words(critical[curve.key])], inches - handle))
     return wrapped(list(map(style.plain, shared)), inches), labels
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +12,10 @@ from analysis import style
 from analysis.critical import CriticalRho
 from analysis.curves import Curve, curves, curves_in_words
 from analysis.gather import GatherError, gather
+from analysis.matched import on_rho_axis
 from analysis.phase_figure import MAX_MODELS, draw_phase_transition, models_drawn
+from analysis.report import Report
+from analysis.select import keep_only
 from analysis.summary import summarise
 
 __all__ = ["Report", "draw_phase_transition", "phase_transition", "summarise", "write_figure"]
@@ -21,13 +23,10 @@ __all__ = ["Report", "draw_phase_transition", "phase_transition", "summarise", "
 NAME = "phase-transition"
 
 
-@dataclass(frozen=True)
-class Report:
-    """What was written, a line on everything left out, and the critical rho of each curve (see `CriticalRho`)."""
-
-    files: list[Path]
-    notes: list[str]
-    critical: pd.DataFrame
+PRINTED = (  # of the table of critical values; the csv has all
+    *("dataset", "source", "binarise", "model", "ou_samples", "steps", "n_rho", "n_seeds", "plateau", "rho_critical"),
+    *("bracket_low", "bracket_high", "interval_low", "interval_high", "rho_half", "steepness", "verdict"),
+)
 
 
 def phase_transition(
@@ -40,23 +39,23 @@ def phase_transition(
 ) -> Report:
     """Gather results directories and write the figure, to `<first directory>/figures` unless `out` says otherwise.
 
-    `datasets` (each `name` or `name:source`) and `models` keep only those; none keeps all. Raises GatherError where
-    there is nothing to plot, ValueError for an unknown format, OSError where nothing can be written.
+    The report's table has the critical rho of each curve (see `CriticalRho`). `datasets` (each `name` or
+    `name:source`) and `models` keep only those; none keeps all. Raises GatherError where there is nothing to plot,
+    ValueError for an unknown format, OSError where nothing can be written.
     """
     gathered = gather(directories)
-    frame = _only(
-        gathered.frame, "datasets", datasets, lambda row: (row["dataset"], f"{row['dataset']}:{row['source']}")
-    )
-    frame = _only(frame, "models", models, lambda row: (row["model"],))
+    frame = keep_only(gathered.frame, datasets, models)
     states = frame["state"].value_counts()
     if not states.get("complete", 0):
         others = ", ".join(f"{count} {state}" for state, count in states.items())
         raise GatherError(f"nothing to plot: {len(frame)} cells, 0 complete ({others})")
+    frame = on_rho_axis(frame)
     critical = CriticalRho()(frame)
     figure = draw_phase_transition(frame, critical, title=title)
     directory = directories[0] / "figures" if out is None else out
     files = write_figure(figure, summarise(frame), critical, directory, formats=formats)
-    return Report(files, gathered.notes + _left_out(frame), critical)
+    text = critical[list(PRINTED)].to_string(index=False, float_format="%.4g", na_rep="-")
+    return Report(files, gathered.notes + _left_out(frame), critical, text)
 
 
 def write_figure(
@@ -72,20 +71,6 @@ def write_figure(
     Raises what `style.write_files` raises.
     """
     return style.write_files(figure, directory, name, formats, {name: summary, f"{name}-critical": critical})
-
-
-def _only(
-    frame: pd.DataFrame, option: str, wanted: Sequence[str], names: Callable[[pd.Series], tuple[str, ...]]
-) -> pd.DataFrame:
-    """Keep the rows that go by one of the wanted names; raises GatherError for a name that no row goes by."""
-    if not wanted:
-        return frame
-    by_row = [names(row) for _, row in frame.iterrows()]
-    there = dict.fromkeys(each[-1] for each in by_row)
-    for name in wanted:
-        if not any(name in each for each in by_row):
-            raise GatherError(f"{option}: {name!r} is not in these results, which hold {', '.join(there)}")
-    return frame[[bool(set(each) & set(wanted)) for each in by_row]]
 
 
 def _left_out(frame: pd.DataFrame) -> list[str]:

@@ -56,7 +56,7 @@ def sweep(trials: int, keep: bool) -> tuple[float, float, float]:
     """Run that many trials one at a time; returns the seconds of Ray's start, of the whole run and of training."""
     data = load_dataset("mnist")
     spec = SweepSpec(
-        (ModelSpec.parse("mlp2x4h16"),), (DataSource.of("mnist", data),), (1.0,), tuple(range(trials)),
+        (ModelSpec.parse("mlp2x4h16"),), (DataSource.of("mnist", data),), (ObjectiveSpec(),), tuple(range(trials)),
         train=TrainSpec(steps=200, batch_size=16),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:

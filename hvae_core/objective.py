@@ -22,15 +22,7 @@ import torch
 from torch import Tensor
 
 from hvae_core.model import Terms
-from hvae_core.spec import ObjectiveSpec
-
-
-def kl_weight(anneal: tuple[int, int] | None, step: int) -> float:
-    """w(t) of linear KL annealing (a, b): 0 for a steps, then up to 1 over b steps; 1 without annealing."""
-    if anneal is None:
-        return 1.0
-    start, ramp = anneal
-    return min(max((step - start) / ramp, 0.0), 1.0)
+from hvae_core.spec import ObjectiveSpec, kl_weight
 
 
 class Objective:

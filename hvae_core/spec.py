@@ -176,9 +176,33 @@ class ObjectiveSpec:
         return "+".join([base, *extras])
 
     @property
+    def label(self) -> str:
+        """rho, and whatever else is not the plain ELBO's."""
+        parts = [f"rho {self.rho:g}"]
+        if self.smoothing != "mean_std":
+            parts.append(self.smoothing)
+        if self.beta_top != 1:
+            parts.append(f"beta-top {self.beta_top:g}")
+        if self.kl_anneal is not None:
+            parts.append(f"kl-anneal {self.kl_anneal[0]}:{self.kl_anneal[1]}")
+        if self.free_bits is not None:
+            parts.append(f"free-bits {self.free_bits:g}")
+        if self.iwae_k > 1:
+            parts.append(f"iwae {self.iwae_k}")
+        return " ".join(parts)
+
+    @property
     def kind(self) -> tuple[object, ...]:
         """What members of one pack must have in common; rho, beta_top and the free-bits floor may differ."""
         return (self.ou_samples, self.smoothing, self.kl_anneal, self.iwae_k)
+
+
+def kl_weight(anneal: tuple[int, int] | None, step: int) -> float:
+    """w(t) of linear KL annealing (a, b): 0 for a steps, then up to 1 over b steps; 1 without annealing."""
+    if anneal is None:
+        return 1.0
+    start, ramp = anneal
+    return min(max((step - start) / ramp, 0.0), 1.0)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, SpecError, TrainSpec
+from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, SpecError, TrainSpec, kl_weight
 
 SCHEMA = 1
 ID = re.compile(r"[0-9a-f]{16}")
@@ -96,9 +96,8 @@ class Cell:
     @property
     def title(self) -> str:
         """What a person calls it."""
-        return (
-            f"{self.dataset}:{self.source} {self.model.name} rho {self.member.objective.rho:g} seed {self.member.seed}"
-        )
+        objective, seed = self.member.objective, self.member.seed
+        return f"{self.dataset}:{self.source} {self.model.name} {objective.label} seed {seed}"
 
     @property
     def pack_key(self) -> tuple[object, ...]:
@@ -120,5 +119,6 @@ class Cell:
             "method": self.member.objective.method,
             "beta_top": config["beta_top"],
             "kl_anneal": None if anneal is None else f"{anneal[0]}:{anneal[1]}",
+            "kl_weight": kl_weight(anneal, self.train.steps),
             **{key: config[key] for key in ("free_bits", "iwae_k", "seed", "steps", "batch_size", "lr", "precision")},
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -16,9 +16,10 @@ from hvae_core.data import DataError
 from hvae_core.spec import SpecError
 from sweeps import options
 from sweeps.claims import HeldError
-from sweeps.exits import ERROR, HELD, SIGNAL, USAGE
+from sweeps.exits import ERROR, HELD, NOTHING, SIGNAL, USAGE, NothingError
 from sweeps.files import DamagedFileError
 from sweeps.ledger import LedgerError
+from sweeps.presets import PRESETS, QUICK
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
 NOT_IN_CONFIG = {"config", "dry_run", "as_json", "plan_only", "probe", "help"}
@@ -59,6 +60,8 @@ class Group(click.Group):
             fail(str(error), USAGE)
         except HeldError as error:
             fail(str(error), HELD)
+        except NothingError as error:
+            fail(str(error), NOTHING)
         except (LedgerError, DamagedFileError, OSError) as error:
             fail(str(error), ERROR)
         except click.Abort:
@@ -83,34 +86,65 @@ def setting(*names: str, **keywords: Any) -> Callable[[F], F]:
     return click.option(*names, envvar=f"HVAE_{key.upper()}", **keywords)
 
 
-def quick_option(quick: Mapping[str, Any]) -> Callable[[F], F]:
-    """Declare --quick: other defaults, over which every other source of settings wins."""
+def together(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Apply option decorators so that --help lists them in this order."""
 
-    def use(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
-        if value:
-            ctx.default_map = {**quick, **(ctx.default_map or {})}
-        return value
+    def decorate(command: F) -> F:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
 
-    text = "A small sweep for two CPU cores."
-    return click.option("--quick", is_flag=True, is_eager=True, callback=use, help=text)
+    return decorate
 
 
-def config_option(quick: Mapping[str, Any]) -> Callable[[F], F]:
-    """Declare --config: a TOML file of settings, in which `quick = true` may stand for these."""
+def layer_options(command: str) -> Callable[[F], F]:
+    """Declare --preset, --quick and --config of a command: defaults over its own, in that order of rising strength."""
+    names = [name for name, preset in PRESETS.items() if preset.command == command]
+    quick = "The preset's small form, or a small sweep of its own, for two CPU cores."
+    preset = "An experiment of the paper; other settings win over it."
+    return together(
+        click.option("--preset", type=click.Choice(names), is_eager=True, callback=_layer, help=preset),
+        click.option("--quick", is_flag=True, is_eager=True, callback=_layer, help=quick),
+        click.option("--config", type=click.Path(), is_eager=True, callback=_layer, help="A sweep.toml of settings."),
+    )
 
-    def use(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-        if value is not None:
-            path = Path(value)
-            known = [p for p in ctx.command.params if isinstance(p, click.Option) and p.name not in NOT_IN_CONFIG]
-            settings = options.load_config(path, {p.name: _kind(p) for p in known if p.name})
-            below = quick if settings.pop("quick", False) else {}
-            if (path.parent / "sweep.json").is_file():
-                settings.setdefault("out", str(path.parent))  # a results directory's own request is about itself
-            ctx.default_map = {**below, **(ctx.default_map or {}), **settings}
-        return value
 
-    text = "A sweep.toml of these settings."
-    return click.option("--config", type=click.Path(), is_eager=True, callback=use, help=text)
+def _layer(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    command, given = str(ctx.command.name), ctx.meta.setdefault("layers", {})
+    if value not in (None, False):
+        given[param.name] = _read_config(ctx, Path(value)) if param.name == "config" else value
+    config = dict(given.get("config", {}))
+    quick = bool(config.pop("quick", False)) or given.get("quick", False)
+    name = given.get("preset") or config.pop("preset", None)
+    config.pop("preset", None)
+    layers: list[Mapping[str, Any]] = []
+    if name is not None:
+        if name not in PRESETS or PRESETS[name].command != command:
+            raise SpecError(f"preset: {name!r} is not one of `hvae-sweep {command}`")
+        layers.append(PRESETS[name].settings)
+    if quick:
+        layers.append(PRESETS[name].quick if name is not None else QUICK[command])
+    ctx.default_map = {key: v for layer in (*layers, config) for key, v in layer.items()}
+    ctx.meta["preset"] = [*layers, name]
+    return value
+
+
+def _read_config(ctx: click.Context, path: Path) -> dict[str, Any]:
+    known = [p for p in ctx.command.params if isinstance(p, click.Option) and p.name not in NOT_IN_CONFIG]
+    settings = options.load_config(path, {p.name: _kind(p) for p in known if p.name}, str(ctx.command.name))
+    if (path.parent / "sweep.json").is_file():
+        settings.setdefault("out", str(path.parent))  # a results directory's own request is about itself
+    return settings
+
+
+def spelled(settings: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Write settings as they would be typed."""
+    words = []
+    for name in names:
+        value = settings[name]
+        values = value if isinstance(value, list | tuple) else [value]
+        words.append(" ".join([f"--{name.replace('_', '-')}", *map(str, values)]))
+    return " ".join(words)
 
 
 def misspelt(group: click.Group, environment: Mapping[str, str]) -> list[str]:

@@ -134,7 +134,7 @@ def _train(
         expected = forecast(ledger, plan, packs, ask, job, timed=large and settings.address == "local")
         note(f"time: {expected.line}")
         if expected.wall_seconds is not None and expected.wall_seconds > LONG_SECONDS:
-            note("that is long: it may be interrupted at any time, and the same command goes on where it was")
+            note("over an hour: interrupt it at any time (Ctrl-C), the same command goes on where it was")
         options = {"cpus_per_trial": ask.cpus, "gpus_per_trial": ask.gpus, "max_failures": settings.max_failures}
         job = replace(job, device=ask.device, threads=ask.threads, options=tuple(options.items()))
         if interrupts.signal is None:
@@ -153,6 +153,7 @@ def _train(
 
 def _write_request(ledger: Ledger, plan: Plan, packs: Sequence[Pack], config: Mapping[str, Any]) -> None:
     ledger.add_request(request_entry(plan.spec, packs, config), plan.cells)
-    text = "# The last request in this directory, resolved: hvae-sweep rho --config sweep.toml repeats it.\n"
+    again = f"hvae-sweep {config['command']} --config sweep.toml repeats it"
+    text = f"# The last request in this directory, resolved: {again}.\n"
     text += "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items() if value is not None)
     write_bytes(ledger.root / "sweep.toml", text.encode())

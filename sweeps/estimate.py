@@ -73,7 +73,9 @@ def estimate(
         left = cell.train.steps - checkpointed(ledger.pack_path(pack.id))
         seconds.append(len(pack.cells) * left * _rate(found, len(pack.cells)))
     if missing:
-        return Estimate(None, None, f"no complete cell of {'; '.join(missing)} on this device yet; --probe times steps")
+        more = f" and {len(missing) - 1} other shapes" if len(missing) > 1 else ""
+        which = f"{next(iter(missing))}{more}"
+        return Estimate(None, None, f"no complete cell of {which} on {device} yet; --probe times steps")
     return Estimate(_makespan(seconds, slots), sum(seconds) / 3600, f"from {' and '.join(used)} on {device}")
 
 

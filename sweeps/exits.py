@@ -7,3 +7,7 @@ INCOMPLETE = 3  # finished, but some cells failed or diverged
 NOTHING = 4  # nothing to plot
 HELD = 5  # another run holds the directory
 SIGNAL = 128  # plus the signal's number: 130 SIGINT, 143 SIGTERM
+
+
+class NothingError(Exception):
+    """There is nothing to plot; the message is one line."""

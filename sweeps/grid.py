@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from hvae_core.data import Dataset
@@ -34,20 +34,19 @@ class DataSource:
 
 @dataclass(frozen=True)
 class SweepSpec:
-    """A grid: every model on every data set at every rho from every seed.
+    """A grid: every model on every data set with every objective from every seed.
 
-    The order of the cells is seed, data set, model, rho, so that every condition shows early.
+    The order of the cells is seed, data set, model, objective, so that every condition shows early.
     """
 
     models: tuple[ModelSpec, ...]
     data: tuple[DataSource, ...]
-    rhos: tuple[float, ...]
+    objectives: tuple[ObjectiveSpec, ...]
     seeds: tuple[int, ...]
-    objective: ObjectiveSpec = field(default_factory=ObjectiveSpec)
     train: TrainSpec = field(default_factory=TrainSpec)
 
     def __post_init__(self) -> None:
-        for name in ("models", "data", "rhos", "seeds"):
+        for name in ("models", "data", "objectives", "seeds"):
             if not getattr(self, name):
                 raise SpecError(f"{name}: at least one is needed")
         for model, data in itertools.product(self.models, self.data):
@@ -58,34 +57,28 @@ class SweepSpec:
         """Expand the grid; raises SpecError where two points are the same cell."""
         cells = [
             Cell(data.name, data.source, data.checksum, data.binarise, model, Member(objective, seed), self.train)
-            for seed, data, model, objective in itertools.product(
-                self.seeds, self.data, self.models, self._objectives()
-            )
+            for seed, data, model, objective in itertools.product(self.seeds, self.data, self.models, self.objectives)
         ]
         seen: dict[str, Cell] = {}
         for cell in cells:
             if cell.id in seen:
-                same = f"{cell.dataset}:{cell.source} {cell.model.name} rho {cell.member.objective.rho:g}"
-                raise SpecError(f"grid: {same} seed {cell.member.seed} is asked for twice")
+                raise SpecError(f"grid: {cell.title} is asked for twice")
             seen[cell.id] = cell
         return cells
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the resolved request under the names of the command line's options, and its data by content."""
+        """Return the resolved request: its axes by name, its data by content."""
         return {
             "model": [model.name for model in self.models],
             "datasets": [data.asked for data in self.data],
             "data": [asdict(data) for data in self.data],
-            "rho": list(self.rhos),
+            "rho": list(dict.fromkeys(objective.rho for objective in self.objectives)),
+            "objectives": [{"method": objective.method, **asdict(objective)} for objective in self.objectives],
             "seeds": list(self.seeds),
-            "ou_samples": self.objective.ou_samples,
-            "smoothing": self.objective.smoothing,
-            "steps": self.train.steps,
-            "batch_size": self.train.batch_size,
-            "lr": self.train.lr,
-            "precision": self.train.precision,
+            **asdict(self.train),
         }
 
-    def _objectives(self) -> Sequence[ObjectiveSpec]:
-        base = asdict(self.objective)
-        return [ObjectiveSpec(**{**base, "rho": rho}) for rho in self.rhos]
+
+def rho_axis(base: ObjectiveSpec, rhos: Sequence[float]) -> tuple[ObjectiveSpec, ...]:
+    """Return one objective at each rho."""
+    return tuple(replace(base, rho=rho) for rho in rhos)

@@ -3,7 +3,7 @@
 cells/<id>/config.json      what the id hashes             (present = planned)
           /result.json      final metrics, strict JSON     (present = complete)
           /failure.json     why it failed or diverged      (and no result)
-          /history.csv /provenance.json /weights.safetensors
+          /history.csv /provenance.json /weights.safetensors /eval-<k>.json
 packs/<id>/                 claim, progress.json and checkpoints of cells that train together
 sweep.json                  the requests, one entry per invocation
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -243,6 +244,19 @@ class Ledger:
         """Count the earlier attempts at this cell that failed and were opened again."""
         return len(list(self.cell_path(cell_id).glob("failure-*.json")))
 
+    def evaluations(self, cell_id: str, damaged: list[str] | None = None) -> dict[int, dict[str, Any]]:
+        """Read the later evaluations of a cell by their number of samples; a damaged one is named in `damaged`."""
+        found: dict[int, dict[str, Any]] = {}
+        for path in self.cell_path(cell_id).glob("eval-*.json"):
+            name = _EVALUATION.fullmatch(path.name)
+            if name is not None:
+                try:
+                    found[int(name[1])] = _evaluation(path, cell_id, int(name[1]))
+                except DamagedFileError as error:
+                    if damaged is not None:
+                        damaged.append(str(error))
+        return dict(sorted(found.items()))
+
     def write_history(self, cell_id: str, rows: Sequence[Mapping[str, float | int]]) -> None:
         """Write history.csv: one row per evaluation on the validation images."""
         write_bytes(self.cell_path(cell_id) / "history.csv", _csv(rows))
@@ -257,6 +271,20 @@ class Ledger:
             return [{name: float(value) for name, value in row.items()} for row in rows]
         except (OSError, ValueError, TypeError, csv.Error) as error:
             raise DamagedFileError(path, f"{str(error).splitlines()[0][:200]}") from error
+
+
+_EVALUATION = re.compile(r"eval-([1-9]\d{0,8})\.json")
+
+
+def _evaluation(path: Path, cell_id: str, samples: int) -> dict[str, Any]:
+    found = read_json(path) or {}
+    numbers = [found.get("ll"), *(found[name] for name in ("ll_se", "ll_ess") if found.get(name) is not None)]
+    finite = all(isinstance(value, float) and math.isfinite(value) for value in numbers)
+    counts = all(isinstance(found.get(name), int) for name in ("examples", "asked"))
+    declared = (found.get("schema"), found.get("cell_id"), found.get("samples"))
+    if not finite or not counts or declared != (SCHEMA, cell_id, samples):
+        raise DamagedFileError(path, f"is not an evaluation of cell {cell_id} in schema {SCHEMA}")
+    return found
 
 
 def _is_request(request: object) -> bool:

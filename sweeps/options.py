@@ -83,10 +83,15 @@ def seeds(values: Iterable[str]) -> tuple[int, ...]:
         if not 1 <= count <= MAX_POINTS:
             raise SpecError(f"seeds: {count} is not allowed; a count must be between 1 and {MAX_POINTS}")
         return tuple(range(count))
+    return whole_numbers("seeds", parts)
+
+
+def whole_numbers(name: str, values: Iterable[str]) -> tuple[int, ...]:
+    """Read whole numbers and ranges `first:last[:step]`, both ends included."""
     found: list[int] = []
-    for part in parts:
-        found += [_integer("seeds", str(value)) for value in _range("seeds", part, default_step=Decimal(1))]
-    unique("seeds", found)
+    for part in items(name, values):
+        found += [_integer(name, str(value)) for value in _range(name, part, default_step=Decimal(1))]
+    unique(name, found)
     return tuple(found)
 
 
@@ -110,14 +115,17 @@ class Kind:
 _IN_WORDS: dict[type, str] = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def load_config(path: Path, known: Mapping[str, Kind]) -> dict[str, Any]:
-    """Read a sweep.toml: option names (with - or _) and their values; raises SpecError in one line."""
+def load_config(path: Path, known: Mapping[str, Kind], command: str) -> dict[str, Any]:
+    """Read a sweep.toml of a command: option names (with - or _) and their values; raises SpecError in one line."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise SpecError(f"config: {str(path)!r} cannot be read: {reason}") from error
     settings: dict[str, Any] = {}
+    of = content.pop("command", command)
+    if of != command:
+        raise SpecError(f"config: {str(path)!r} is for `hvae-sweep {of}`, not for `hvae-sweep {command}`")
     for key, value in content.items():
         name = key.replace("-", "_")
         if name not in known:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hvae_core.data import load_dataset
 from hvae_core.spec import ModelSpec, ObjectiveSpec, SpecError, TrainSpec
 from sweeps import options
-from sweeps.grid import DataSource, SweepSpec
+from sweeps.grid import DataSource, SweepSpec, rho_axis
 from sweeps.ledger import Ledger
+from sweeps.methods import objectives_of, read_anneal, with_beta
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,11 @@ def ledger_at(name: str, text: str) -> Ledger:
     return Ledger(path)
 
 
-def sweep_spec(given: Mapping[str, Any]) -> SweepSpec:
-    """Check a request, the cheap parts first, and resolve its data; raises SpecError or DataError."""
-    models = tuple(ModelSpec.parse(text) for text in options.items("model", given["model"]))
-    options.unique("model", [model.name for model in models])
-    rhos, seeds = options.floats("rho", given["rho"]), options.seeds(given["seeds"])
-    base = ObjectiveSpec(ou_samples=given["ou_samples"], smoothing=given["smoothing"])
-    for value in rhos:
-        replace(base, rho=value)
+def sweep_spec(given: Mapping[str, Any], models: Sequence[str], objectives: Sequence[ObjectiveSpec]) -> SweepSpec:
+    """Check a request of these models and objectives, and resolve its data; raises SpecError or DataError."""
+    parsed = tuple(ModelSpec.parse(text) for text in models)
+    options.unique("model", [model.name for model in parsed])
+    seeds = options.seeds(given["seeds"])
     train = TrainSpec(given["steps"], given["batch_size"], given["lr"], given["precision"])
     if given["data_dir"] == "":
         raise SpecError("data-dir: an empty path is not allowed; it must be a directory")
@@ -56,7 +54,40 @@ def sweep_spec(given: Mapping[str, Any]) -> SweepSpec:
         DataSource.of(name, load_dataset(name, binarise=given["binarise"], data_dir=directory))
         for name in options.items("datasets", given["datasets"])
     ]
-    return SweepSpec(models, tuple(sources), rhos, seeds, base, train)
+    return SweepSpec(parsed, tuple(sources), tuple(objectives), seeds, train)
+
+
+def rho_objectives(given: Mapping[str, Any]) -> tuple[ObjectiveSpec, ...]:
+    """Return the objectives along the rho axis, with whatever is added to each of them; raises SpecError."""
+    rhos = options.floats("rho", given["rho"])
+    base = ObjectiveSpec(
+        ou_samples=given["ou_samples"],
+        smoothing=given["smoothing"],
+        kl_anneal=read_anneal(given["kl_anneal"], given["steps"]),
+        free_bits=given["free_bits"],
+        iwae_k=given["iwae_k"],
+    )
+    axis = rho_axis(base, rhos)
+    return axis if given["beta_top"] is None else with_beta(axis, given["beta_top"])
+
+
+def method_objectives(given: Mapping[str, Any]) -> tuple[ObjectiveSpec, ...]:
+    """Return the objectives of the methods asked for; raises SpecError."""
+    return objectives_of(
+        options.items("methods", given["methods"]),
+        options.floats("rho", given["rho"]),
+        given["ou_samples"],
+        read_anneal(given["kl_anneal"], given["steps"]),
+        options.floats("free-bits", given["free_bits"]) if given["free_bits"] else (),
+        given["iwae_k"],
+    )
+
+
+def grid_models(given: Mapping[str, Any]) -> list[str]:
+    """Return a model for each width at each depth; raises SpecError."""
+    hidden = "" if given["hidden"] == 200 else f"h{given['hidden']}"
+    depths, widths = (options.whole_numbers(name, given[name]) for name in ("depths", "widths"))
+    return [f"mlp{depth}x{width}{hidden}" for depth in depths for width in widths]
 
 
 def run_settings(given: Mapping[str, Any]) -> RunSettings:
@@ -80,16 +111,15 @@ def run_settings(given: Mapping[str, Any]) -> RunSettings:
     )
 
 
-def resolved(given: Mapping[str, Any], spec: SweepSpec) -> dict[str, Any]:
-    """Return the settings with what they turned out to be, in the form that --config reads."""
+def resolved(command: str, given: Mapping[str, Any], spec: SweepSpec) -> dict[str, Any]:
+    """Return the settings with what they turned out to be, in the form that --config of that command reads."""
     seeds = [f"{spec.seeds[0]}:{spec.seeds[0]}"] if len(spec.seeds) == 1 else [str(seed) for seed in spec.seeds]
-    return {
-        **{key: list(value) if isinstance(value, tuple) else value for key, value in given.items()},
-        "model": [model.name for model in spec.models],
-        "datasets": [source.reference for source in spec.data],
-        "rho": list(spec.rhos),
-        "seeds": seeds,
-    }
+    found: dict[str, Any] = {"datasets": [source.reference for source in spec.data], "seeds": seeds}
+    if "model" in given:
+        found["model"] = [model.name for model in spec.models]
+    found["rho"] = list(options.floats("rho", given["rho"]))
+    settings = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+    return {"command": command, **settings, **found}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -65,6 +65,16 @@ class Job:
             keep=settings.get("keep", cls.keep),
             device=device,
         )
+
+
+def jobs_by_data(ledger: Ledger, data_dir: Path | None = None, device: str = "cpu") -> dict[str, Job]:
+    """Return how to load each data set that the directory's requests name, by the checksum of its content."""
+    found: dict[str, Job] = {}
+    for request in ledger.requests():
+        job = Job.of(ledger.root, request, device)
+        job = job if data_dir is None else replace(job, data_dir=str(data_dir))
+        found |= {source["checksum"]: job for source in request["request"]["data"]}
+    return found
 
 
 def run_pack(job: Job, pack: Pack, should_stop: Callable[[], bool] | None = None) -> Outcome:

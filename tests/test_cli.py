@@ -124,6 +124,22 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["nosuch"], "nosuch"),
     (["work", "nowhere"], "nowhere"),
     (["work", "file"], "file"),
+    (["methods", "--methods", "vea"], "vea"),
+    (["methods", "--methods", "free-bits"], "free-bits"),
+    (["methods", "--methods", "kl-anneal"], "kl-anneal"),
+    (["methods", "--methods", "hvae", "--rho", "1"], "rho"),
+    (["methods", "--methods", "vae", "vae"], "twice"),
+    (["depth-width", "--depths", "0"], "mlp0"),
+    (["depth-width", "--depths", "a"], "'a'"),
+    (["depth-width", "--widths", "4,4"], "twice"),
+    (["rho", "--beta-top", "x"], "beta-top"),
+    (["rho", "--beta-top=-1"], "beta-top"),
+    (["rho", "--kl-anneal", "5"], "kl-anneal"),
+    (["rho", "--free-bits", "0"], "free-bits"),
+    (["rho", "--iwae-k", "0"], "iwae-k"),
+    (["rho", "--preset", "figure9"], "figure9"),
+    (["evaluate", "nowhere"], "nowhere"),
+    (["evaluate", "empty", "--samples", "0"], "samples"),
     (["status", "nowhere"], "nowhere"),
     (["status", "file"], "file"),
     (["status", "empty"], "empty"),
@@ -145,6 +161,13 @@ PLOT_MISTAKES: list[tuple[list[str], int, str]] = [
     (["phase-transition", "empty", "--out", "file"], 2, "file"),
     (["phase-transition", "empty", "--format", "gif"], 2, "gif"),
     (["nosuch"], 2, "nosuch"),
+    *((["collapse", *more], code, text) for more, code, text in (([], 2, "RESULTS"), (["empty"], 4, "empty"))),
+    *((["training", *more], code, text) for more, code, text in (([], 2, "RESULTS"), (["empty"], 4, "empty"))),
+    *((["table", *more], code, text) for more, code, text in (([], 2, "RESULTS"), (["empty"], 4, "empty"))),
+    *((["samples", *more], code, text) for more, code, text in (([], 2, "RESULTS"), (["empty"], 4, "empty"))),
+    (["collapse", "empty", "--active", "all"], 2, "all"),
+    (["training", "empty", "--rho", "x"], 2, "x"),
+    (["table", "empty", "--style", "html"], 2, "html"),
 ]
 
 
@@ -215,7 +238,7 @@ def test_precedence_is_command_line_environment_file_default(here: Path, monkeyp
     resolved = request["request"]
     assert (resolved["steps"], resolved["batch_size"], resolved["lr"]) == (31, 22, 0.5)
     assert resolved["rho"] == [0.5, 1]
-    assert resolved["ou_samples"] == 5
+    assert {each["ou_samples"] for each in resolved["objectives"]} == {5}
 
 
 @pytest.mark.parametrize("seeds", ["1", "2", "5,9", "7:7"])
@@ -334,6 +357,31 @@ def test_plot_draws_what_is_there_and_prints_the_files(here: Path) -> None:
     assert filtered.exit_code == 4
     assert plot("phase-transition", "results", "--models", "mlp2x3h6").exit_code == 0
     assert (here / "results" / "figures" / "phase-transition.pdf").exists()
+
+
+def test_every_figure_and_table_is_a_command(here: Path) -> None:
+    arguments = ["--depths", "1:2", "--widths", "2,3", "--hidden", "5", "--rho", "0.5", "1", "--eval-every", "2"]
+    small = ["--datasets", "bars.npz", "--steps", "6", "--batch-size", "8", "--ll-examples", "5"]
+    planned = sweep("depth-width", *arguments, *small, "--plan-only")
+    assert planned.exit_code == 0, planned.stderr
+    assert sweep("work", "results").exit_code == 0
+    for command, name in (("collapse", "collapse"), ("training", "training"), ("samples", "samples")):
+        drawn = plot(command, "results", "--format", "svg")
+        assert drawn.exit_code == 0, drawn.stderr
+        assert (here / "results" / "figures" / f"{name}.svg").exists()
+        assert (here / "results" / "figures" / f"{name}.csv").exists()
+        assert f"{name}.csv" in drawn.stdout
+    later = sweep("evaluate", "results", "--samples", "20", "--examples", "5")
+    assert later.exit_code == 0, later.stderr
+    assert "L_20 of 8 cells: about" in later.stderr
+    header = (here / "results" / "results.csv").read_text().splitlines()[0]
+    assert "ll_20,ll_20_ess,ll_20_examples,ll_20_se" in header
+    table = plot("table", "results", "--style", "latex")
+    assert table.exit_code == 0, table.stderr
+    assert table.stdout.lstrip().startswith("\\begin{table")
+    assert table.stdout == (here / "results" / "figures" / "table.tex").read_text(), (
+        "a document is all there is to read"
+    )
 
 
 def test_planned_but_untrained_is_nothing_to_plot(here: Path) -> None:

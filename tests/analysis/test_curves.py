@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.curves import CURVE, curves, curves_in_words
+from analysis.curves import CURVE, curves, curves_in_words, unfinished
 from analysis.gather import gather
 from analysis.legend import critical_in_words, wrapped
 from hvae_core.spec import TrainSpec
@@ -25,8 +25,8 @@ def test_a_curve_holds_every_rho_and_seed(make_frame: MakeFrame) -> None:
 
 
 def test_every_declared_column_but_rho_seed_and_names_is_part_of_the_key(make_frame: MakeFrame) -> None:
-    declared = set(list(make_frame())[2:23])
-    assert declared - set(CURVE) == {"family", "depth", "width", "rho", "method", "seed"}
+    declared = set(list(make_frame())[2:24])
+    assert declared - set(CURVE) == {"family", "depth", "width", "rho", "method", "kl_weight", "seed"}
 
 
 def test_the_plain_vae_at_rho_1_belongs_to_the_curve(make_frame: MakeFrame) -> None:
@@ -98,3 +98,11 @@ def test_words_wrap_between_and_never_within() -> None:
     assert wrapped(["one two", "three", "four"], 10) == "one two, three, four"
     assert wrapped(["one two", "three", "four"], 0.5) == "one two,\nthree,\nfour"
     assert wrapped([], 1) == ""
+
+
+def test_annealing_that_did_not_finish_is_said(make_frame: MakeFrame) -> None:
+    assert [unfinished(curve) for curve in curves(make_frame())] == [[]]
+    for steps in (3000, 9000):
+        frame = make_frame(objective={"kl_anneal": (1000, 8000)}, train=TrainSpec(steps))
+    said = {(curve["steps"], *unfinished(curve)) for curve in curves(frame) if curve["kl_anneal"]}
+    assert said == {(3000, "annealing not finished, KL weight ends at 0.25"), (9000,)}

@@ -28,9 +28,9 @@ def test_columns_are_those_of_the_design(make_results: Make, tmp_path: Path) -> 
     assert list(frame) == columns(3)
     assert columns(2) == [
         *("cell_id", "state", "dataset", "source", "checksum", "binarise", "model", "family", "depth", "width"),
-        *("rho", "ou_samples", "smoothing", "method", "beta_top", "kl_anneal", "free_bits", "iwae_k", "seed", "steps"),
-        *("batch_size", "lr", "precision", "elbo", "recon", "kl_total", "kl_top", "kl_1", "kl_2"),
-        *("au_top", "au_1", "au_2", "au_path_1", "au_path_2"),
+        *("rho", "ou_samples", "smoothing", "method", "beta_top", "kl_anneal", "kl_weight", "free_bits", "iwae_k"),
+        *("seed", "steps", "batch_size", "lr", "precision", "elbo", "recon", "kl_total", "kl_top", "kl_1", "kl_2"),
+        *("au_top", "au_1", "au_2", "au_path_1", "au_path_2", "at_floor"),
         *("ll_100", "ll_100_se", "ll_100_ess", "ll_examples", "seconds", "pack_size", "device"),
     ]
     assert frame["kl_3"].isna().tolist() == [True, False]
@@ -226,3 +226,17 @@ def test_analysis_loads_no_trainer() -> None:
     program = "import json, sys, analysis.phase_transition; print(json.dumps(sorted(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"torch", "ray", "click"} & set(json.loads(run.stdout))
+
+
+def test_a_kl_at_its_free_bits_floor_is_counted(make_results: Make, tmp_path: Path) -> None:
+    """Layers of the synthetic cells have KL 6, 7, 8 and the top's own; what lies below the floor is held as well."""
+    make_results(tmp_path, models=("mlp4x4h8",), rhos=(0.5,), objective={"free_bits": 7.2})
+    make_results(tmp_path, models=("mlp4x4h8",), rhos=(0.9,), objective={"free_bits": 6.5})
+    make_results(tmp_path, models=("mlp4x4h8",), rhos=(1.0,))
+    frame = gather([tmp_path]).frame
+    assert dict(zip(frame["rho"], frame["at_floor"], strict=True)) == {0.5: 2, 0.9: 1, 1.0: 0}
+
+
+def test_an_unfinished_ramp_is_a_column(make_results: Make, tmp_path: Path) -> None:
+    make_results(tmp_path, rhos=(0.5,), objective={"kl_anneal": (1000, 8000)}, train=TrainSpec(3000))
+    assert list(gather([tmp_path]).frame["kl_weight"]) == [0.25]

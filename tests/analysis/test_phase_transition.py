@@ -65,7 +65,7 @@ def test_files_and_what_is_in_them(make_results: Make, tmp_path: Path) -> None:
     assert read["kl_top_median"].tolist() == summarise(frame)["kl_top_median"].tolist()
     critical = pd.read_csv(folder / names[4])
     assert list(critical) == list(COLUMNS)
-    assert critical["rho_critical"].tolist() == report.critical["rho_critical"].tolist()
+    assert critical["rho_critical"].tolist() == report.table["rho_critical"].tolist()
     assert report.notes == []
 
 
@@ -80,7 +80,7 @@ def test_several_directories_are_one_figure(make_results: Make, tmp_path: Path) 
     make_results(tmp_path / "a")
     make_results(tmp_path / "b", datasets=("glyphs:embedded",))
     report = phase_transition([tmp_path / "a", tmp_path / "b"])
-    assert report.critical["dataset"].tolist() == ["glyphs", "mnist"]
+    assert report.table["dataset"].tolist() == ["glyphs", "mnist"]
     assert report.files[0].parent == tmp_path / "a" / "figures"
 
 
@@ -114,7 +114,7 @@ def test_filters(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path, datasets=datasets, models=("mlp2x4h8", "mlp3x4h8"))
 
     def kept(**options: list[str]) -> set[tuple[str, str, str]]:
-        critical = phase_transition([tmp_path], formats=("svg",), **options).critical  # type: ignore[arg-type]
+        critical = phase_transition([tmp_path], formats=("svg",), **options).table  # type: ignore[arg-type]
         return set(zip(critical["dataset"], critical["source"], critical["model"], strict=True))
 
     assert len(kept()) == 6

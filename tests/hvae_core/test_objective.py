@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from hvae_core.model import HVAE, Noise, Terms
-from hvae_core.objective import Objective, kl_weight
+from hvae_core.objective import Objective
 from hvae_core.smoothing import OrnsteinUhlenbeck
-from hvae_core.spec import ModelSpec, ObjectiveSpec
+from hvae_core.spec import ModelSpec, ObjectiveSpec, kl_weight
 from hvae_core.streams import SeedStreams
 
 SPEC = ModelSpec.parse("mlp3x2h3")

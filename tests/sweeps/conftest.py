@@ -12,7 +12,7 @@ import pytest
 from hvae_core.data import Dataset
 from hvae_core.spec import ModelSpec, ObjectiveSpec, TrainSpec
 from sweeps.cell import Cell
-from sweeps.grid import DataSource, SweepSpec
+from sweeps.grid import DataSource, SweepSpec, rho_axis
 from sweeps.ledger import Ledger
 
 
@@ -21,7 +21,8 @@ def spec(bars: Dataset) -> SweepSpec:
     """Two rho values and two seeds of a tiny model on 4x4 bars."""
     train = TrainSpec(steps=12, batch_size=8, lr=5e-3)
     source = DataSource.of("bars", bars)
-    return SweepSpec((ModelSpec.parse("mlp2x3h6"),), (source,), (0.5, 1.0), (0, 1), ObjectiveSpec(ou_samples=2), train)
+    objectives = rho_axis(ObjectiveSpec(ou_samples=2), (0.5, 1.0))
+    return SweepSpec((ModelSpec.parse("mlp2x3h6"),), (source,), objectives, (0, 1), train)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sweeps import estimate as module
 from sweeps.estimate import Estimate, estimate, probe
-from sweeps.grid import SweepSpec
+from sweeps.grid import SweepSpec, rho_axis
 from sweeps.ledger import Ledger
 from sweeps.plan import plan_sweep, request_entry
 from sweeps.worker import Job
@@ -62,7 +62,8 @@ def test_another_device_shape_or_batch_tells_nothing(ledger: Ledger, spec: Sweep
     assert predict(ledger, replace(spec, train=train)).wall_seconds is not None
     assert predict(ledger, replace(spec, train=train), device="NVIDIA H100").wall_seconds is None
     assert predict(ledger, replace(spec, train=replace(train, batch_size=9))).wall_seconds is None
-    assert predict(ledger, replace(spec, objective=replace(spec.objective, ou_samples=3))).wall_seconds is None
+    fewer = rho_axis(replace(spec.objectives[0], ou_samples=3), (0.5, 1.0))
+    assert predict(ledger, replace(spec, objectives=fewer)).wall_seconds is None
 
 
 def test_packs_of_the_nearest_size_tell(ledger: Ledger, spec: SweepSpec, result: Make) -> None:
@@ -70,7 +71,8 @@ def test_packs_of_the_nearest_size_tell(ledger: Ledger, spec: SweepSpec, result:
     record(ledger, replace(spec, seeds=(2, 3)), result, seconds=24.0, pack_size=8)
     more = replace(spec, seeds=(4,))
     assert predict(ledger, more, size=1).device_hours == pytest.approx(24 / 3600)
-    assert predict(ledger, replace(more, rhos=tuple(i / 8 for i in range(8)))).device_hours == pytest.approx(192 / 3600)
+    eight = rho_axis(spec.objectives[0], [i / 8 for i in range(8)])
+    assert predict(ledger, replace(more, objectives=eight)).device_hours == pytest.approx(192 / 3600)
 
 
 def test_a_checkpoint_shortens_what_is_left(ledger: Ledger, spec: SweepSpec, result: Make) -> None:

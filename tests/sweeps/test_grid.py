@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hvae_core.spec import ModelSpec, SpecError
-from sweeps.grid import SweepSpec
+from sweeps.grid import SweepSpec, rho_axis
 
 
 def test_the_grid_is_the_product_with_seeds_outermost(spec: SweepSpec) -> None:
@@ -18,7 +18,7 @@ def test_the_grid_is_the_product_with_seeds_outermost(spec: SweepSpec) -> None:
 
 def test_a_point_asked_for_twice_is_named(spec: SweepSpec) -> None:
     with pytest.raises(SpecError, match="rho 0.5 seed 0 is asked for twice"):
-        replace(spec, rhos=(0.5, 0.1 + 0.4)).cells()
+        replace(spec, objectives=rho_axis(spec.objectives[0], (0.5, 0.1 + 0.4))).cells()
 
 
 def test_a_model_too_large_for_the_images_is_refused(spec: SweepSpec) -> None:
@@ -27,7 +27,7 @@ def test_a_model_too_large_for_the_images_is_refused(spec: SweepSpec) -> None:
         replace(spec, models=(huge,), data=(replace(spec.data[0], pixels=10**5),))
 
 
-@pytest.mark.parametrize("name", ["models", "data", "rhos", "seeds"])
+@pytest.mark.parametrize("name", ["models", "data", "objectives", "seeds"])
 def test_an_empty_axis_is_refused(spec: SweepSpec, name: str) -> None:
     with pytest.raises(SpecError, match=name):
         SweepSpec(**{**vars(spec), name: ()})

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hvae_core.train import PackTrainer
-from sweeps.grid import SweepSpec
+from sweeps.grid import SweepSpec, rho_axis
 from sweeps.ledger import Ledger
 from sweeps.plan import plan_sweep, request_entry
 from sweeps.worker import Job, run_pack
@@ -126,9 +126,9 @@ def test_extended_on_the_way_it_ends_within_rounding_and_touches_nothing_complet
     first: set[float],
 ) -> None:
     calm, hurt = (Ledger(tmp_path_factory.mktemp(name)) for name in ("calm", "hurt"))
-    whole = replace(spec, rhos=RHOS)
+    whole = replace(spec, objectives=rho_axis(spec.objectives[0], RHOS))
     invoke(calm, whole)
-    part = replace(spec, rhos=tuple(sorted(first)))
+    part = replace(spec, objectives=rho_axis(spec.objectives[0], tuple(sorted(first))))
     for how, when in before:
         broken_off(hurt, part, how, when)
     done = {c.id: hurt.cell_path(c.id) / "result.json" for c in part.cells() if hurt.state(c.id) == "complete"}

@@ -90,14 +90,14 @@ def test_config_files(tmp_path: Path) -> None:
     path = tmp_path / "sweep.toml"
     path.write_text('model = ["mlp4x40"]\nbatch-size = 7\n')
     known = {"model": Kind((str,), many=True), "batch_size": Kind((int,)), "seeds": Kind((int, str), many=True)}
-    assert load_config(path, known) == {"model": ["mlp4x40"], "batch_size": 7}
+    assert load_config(path, known, "rho") == {"model": ["mlp4x40"], "batch_size": 7}
     for text, expected in (("seeds = 3", [3]), ("seeds = [3]", ["3:3"]), ("seeds = [3, 4]", [3, 4])):
         path.write_text(text)
-        assert load_config(path, known)["seeds"] == expected
+        assert load_config(path, known, "rho")["seeds"] == expected
     for text in ("colour = 1", "model = ", "[model]\na = 1"):
         path.write_text(text)
         with pytest.raises(SpecError, match="^config: ") as error:
-            load_config(path, known)
+            load_config(path, known, "rho")
         assert "\n" not in str(error.value)
     with pytest.raises(SpecError, match="No such file"):
-        load_config(tmp_path / "no.toml", known)
+        load_config(tmp_path / "no.toml", known, "rho")

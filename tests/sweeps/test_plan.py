@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hvae_core.spec import SpecError
-from sweeps.grid import SweepSpec
+from sweeps.grid import SweepSpec, rho_axis
 from sweeps.ledger import Ledger
 from sweeps.plan import plan_sweep, request_entry
 
@@ -28,7 +28,7 @@ def test_a_request_is_its_grid_minus_what_is_complete(
     assert plan.counts() == {"cells": 4, "new": 4, **nothing}
     run(ledger, spec, result)
     assert plan_sweep(ledger, spec).pending == []
-    more = plan_sweep(ledger, replace(spec, rhos=(0.5, 0.7, 1.0)))
+    more = plan_sweep(ledger, replace(spec, objectives=rho_axis(spec.objectives[0], (0.5, 0.7, 1.0))))
     assert [cell.member.objective.rho for cell in more.pending] == [0.7, 0.7]
     assert more.counts()["new"] == 2
     assert more.counts()["complete"] == 4

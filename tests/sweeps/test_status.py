@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sweeps.claims import Claim
-from sweeps.grid import SweepSpec
+from sweeps.grid import SweepSpec, rho_axis
 from sweeps.ledger import Ledger, LedgerError, Pack
 from sweeps.pace import Pace
 from sweeps.plan import plan_sweep, request_entry
@@ -25,7 +25,7 @@ def planned(ledger: Ledger, spec: SweepSpec) -> list[Pack]:
 
 
 def test_counts_and_curve_are_those_of_the_records(ledger: Ledger, spec: SweepSpec, result: Make) -> None:
-    spec = replace(spec, rhos=(0.5, 0.9, 1.0))
+    spec = replace(spec, objectives=rho_axis(spec.objectives[0], (0.5, 0.9, 1.0)))
     packs = planned(ledger, spec)
     kl = {0.5: 8.0, 0.9: 4.0}
     for cell in spec.cells():
@@ -70,7 +70,8 @@ def test_what_runs_gives_the_time_that_is_left(ledger: Ledger, spec: SweepSpec) 
 def test_curves_are_told_apart_by_what_differs(ledger: Ledger, spec: SweepSpec) -> None:
     planned(ledger, spec)
     planned(ledger, replace(spec, train=replace(spec.train, steps=13)))
-    planned(ledger, replace(spec, objective=replace(spec.objective, ou_samples=4)))
+    four = rho_axis(replace(spec.objectives[0], ou_samples=4), (0.5, 1.0))
+    planned(ledger, replace(spec, objectives=four))
     names = {curve.name for curve in read_status(ledger).curves}
     base = "bars:npz mlp2x3h6, ou-samples"
     assert names == {f"{base} 2, steps 12", f"{base} 2, steps 13", f"{base} 4, steps 12"}

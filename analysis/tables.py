@@ -1,0 +1,135 @@
+"""From results directories to Tables 1 to 4: markdown, LaTeX or csv, as text and on disk."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.configurations import Configuration, configurations, words_of
+from analysis.context_rows import Quoted, context_rows
+from analysis.gather import GatherError, csv_bytes, gather
+from analysis.report import Report
+from analysis.select import keep_only
+from analysis.table_layout import lay_out
+from analysis.table_rows import TableRow, tidy
+from analysis.table_styles import latex, markdown
+from sweeps.files import write_bytes
+
+__all__ = ["Report", "table"]
+
+NAME = "table"
+STYLES = {"markdown": "md", "latex": "tex", "csv": "csv"}
+MAX_NAMED = 5
+ORIGIN = "these results"
+QUOTED_COLUMNS = ("quoted_model", "quoted", "quoted_value", "quoted_spread")
+
+
+def table(
+    directories: Sequence[Path],
+    out: Path | None = None,
+    style: str = "markdown",
+    context: bool = False,
+    datasets: Sequence[str] = (),
+    models: Sequence[str] = (),
+) -> Report:
+    """Gather results directories and write `table.md`, `table.tex` or `table.csv`; the report's text is its content.
+
+    It goes to `<first directory>/figures` unless `out` says otherwise. One row per configuration that has complete
+    cells, one table per data set and binarisation. `context` adds what other papers are quoted for; `datasets` (each
+    `name` or `name:source`) and `models` keep only those. Raises GatherError where there is nothing to tabulate,
+    ValueError for an unknown style, OSError where nothing can be written.
+    """
+    if style not in STYLES:
+        raise ValueError(f"style: {style!r} is not allowed; it must be {', '.join(STYLES)}")
+    gathered = gather(directories)
+    frame = keep_only(gathered.frame, datasets, models)
+    if not (frame["state"] == "complete").any():
+        others = ", ".join(f"{count} {state}" for state, count in frame["state"].value_counts().items())
+        raise GatherError(f"nothing to tabulate: {len(frame)} cells, 0 complete ({others})")
+    numbers, text = tabulate(frame, style, context)
+    path = (directories[0] / "figures" if out is None else out) / f"{NAME}.{STYLES[style]}"
+    _write(path, text.encode())
+    return Report([path], gathered.notes + _left_out(frame), numbers, text)
+
+
+def tabulate(frame: pd.DataFrame, style: str = "markdown", context: bool = False) -> tuple[pd.DataFrame, str]:
+    """Return the numbers of a tidy frame's configurations, and the tables as text in one of the STYLES."""
+    groups: dict[tuple[Any, ...], list[Configuration]] = {}
+    for each in configurations(frame):
+        groups.setdefault(each.curve.data, []).append(each)
+    rows, texts, quoted = list[TableRow](), list[str](), list[Quoted]()
+    for group in groups.values():
+        inside = [TableRow.of(each) for each in group if len(each.curve.complete)]
+        if not inside:
+            continue
+        rows += inside
+        others = context_rows(group[0]["dataset"], group[0]["binarise"]) if context else []
+        quoted += [row for row in others if row not in quoted]
+        laid_out = lay_out(inside, _states(group), others)
+        texts.append(latex(laid_out) if style == "latex" else markdown(laid_out))
+    numbers = tidy(rows)
+    if context:
+        both = [*numbers.assign(origin=ORIGIN).to_dict("records"), *_quotations(quoted)]
+        numbers = pd.DataFrame(both, columns=["origin", *numbers, *QUOTED_COLUMNS]).astype(numbers.dtypes.to_dict())
+    return numbers, csv_bytes(numbers).decode() if style == "csv" else "\n".join(texts)
+
+
+def _quotations(quoted: Sequence[Quoted]) -> list[dict[str, Any]]:
+    """Other papers' numbers under columns of their own, so that no mean is ever taken over both."""
+    rows = []
+    for each in quoted:
+        for name, value in each.values:
+            number, _, spread = value.partition(" ± ")
+            what = ", ".join(filter(None, [each.bound, name]))
+            facts = {"quoted_model": each.model, "quoted": what, "quoted_value": float(number)}
+            facts["quoted_spread"] = float(spread) if spread else math.nan
+            rows.append({"dataset": each.dataset, "binarise": each.binarise, "origin": each.source, **facts})
+    return rows
+
+
+def _states(group: Sequence[Configuration]) -> Counter[str]:
+    """Count the cells without results, by state."""
+    return Counter(str(state) for each in group for state in each.rows["state"] if state != "complete")
+
+
+def _left_out(frame: pd.DataFrame) -> list[str]:
+    """One line per data set and model with cells that are not complete, and what they are."""
+    groups: dict[tuple[Any, ...], list[Configuration]] = {}
+    for each in configurations(frame):
+        groups.setdefault(each.group, []).append(each)
+    notes = []
+    for group in groups.values():
+        if not (states := _states(group)):
+            continue
+        named = [
+            f"{', '.join(words)} ({_counted(_states([each]))})"
+            for each, words in zip(group, words_of(group), strict=True)
+            if _states([each])
+        ]
+        more = f"; and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
+        of = sum(len(each.rows) for each in group)
+        notes.append(
+            f"{group[0].title}: {states.total()} of {of} cells are not complete ({_counted(states)}), left out: "
+            f"{'; '.join(named[:MAX_NAMED])}{more}"
+        )
+    return notes
+
+
+def _counted(states: Counter[str]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in states.items())
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write whole or not at all; raises an OSError with a one-line message."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, content)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(f"{path.parent}: is not a directory that tables can be written to") from error
+    except OSError as error:
+        raise OSError(f"{path.parent}: cannot be written to: {error.strerror or error}") from error

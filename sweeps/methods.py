@@ -1,0 +1,101 @@
+"""The training methods that the paper compares, by name, as objectives.
+
+A name is parts joined by +: a base (vae, hvae, hvae-ratio; vae where none is named) and what is added to it.
+
+    vae          rho = 1, no smoothing            kl-anneal    the KL's weight rises linearly to 1
+    hvae         U_rho on mu and sigma            free-bits    a floor under each layer's minibatch-mean KL
+    hvae-ratio   U_rho on mu / sigma              iwae         k importance samples in the objective
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from hvae_core.spec import ObjectiveSpec, Smoothing, SpecError
+
+BASES: dict[str, Smoothing] = {"vae": "mean_std", "hvae": "mean_std", "hvae-ratio": "ratio"}
+EXTRAS = ("kl-anneal", "free-bits", "iwae")
+MATCHED = "matched"
+_PART = re.compile(r"(\d+(?:\.\d+)?)(%?)")
+
+
+def read_anneal(text: str | None, steps: int) -> tuple[int, int] | None:
+    """Read `start:ramp` in steps, or in percent of the run (1%:50%); raises SpecError."""
+    if not text:
+        return None
+    parts = [_PART.fullmatch(part.strip()) for part in text.split(":")]
+    if len(parts) != 2 or any(part is None or (not part[2] and "." in part[1]) for part in parts):
+        allowed = "start:ramp in steps, or in percent of the run such as 1%:50%"
+        raise SpecError(f"kl-anneal: {text!r} is not allowed; it must be {allowed}")
+    start, ramp = (round(float(p[1]) * steps / 100) if p[2] else int(p[1]) for p in parts if p is not None)
+    return start, max(1, ramp)
+
+
+def with_beta(objectives: Iterable[ObjectiveSpec], beta_top: str) -> tuple[ObjectiveSpec, ...]:
+    """Give objectives a weight of the top KL: a number, or `matched`.
+
+    Matched asks whether smoothing is only a hidden beta: each objective loses its smoothing (rho = 1) and gets
+    c(rho, K) instead, the weight that has the same threshold in the linear case. K stays as the record of it.
+    """
+    from hvae_core.smoothing import retained_variance
+
+    changed = []
+    for objective in objectives:
+        if beta_top == MATCHED:
+            beta, rho = retained_variance(objective.rho, objective.ou_samples), 1.0
+        else:
+            beta, rho = _beta(beta_top), objective.rho
+        changed.append(replace(objective, beta_top=beta, rho=rho))
+    return tuple(changed)
+
+
+def objectives_of(
+    names: Sequence[str],
+    rhos: Sequence[float],
+    ou_samples: int,
+    kl_anneal: tuple[int, int] | None,
+    free_bits: Sequence[float],
+    iwae_k: int,
+) -> tuple[ObjectiveSpec, ...]:
+    """Return the objectives of methods, in their order: smoothed ones at each rho, those with free bits at each floor.
+
+    Raises SpecError for a name that is none, and for parts that need a value that was not given.
+    """
+    found: list[ObjectiveSpec] = []
+    for name in names:
+        parts = name.split("+")
+        base = parts[0] if parts[0] in BASES else "vae"
+        extras = parts[1:] if parts[0] in BASES else parts
+        if not set(extras) <= set(EXTRAS) or len(set(extras)) < len(extras):
+            allowed = f"one of {', '.join(BASES)}, or {', '.join(EXTRAS)}, or parts joined by + such as hvae+kl-anneal"
+            raise SpecError(f"methods: {name!r} is not allowed; it must be {allowed}")
+        if "kl-anneal" in extras and kl_anneal is None:
+            raise SpecError(f"kl-anneal: {name!r} needs start:ramp, such as 10000:500000 or 1%:50%")
+        if "free-bits" in extras and not free_bits:
+            raise SpecError(f"free-bits: {name!r} needs at least one floor, such as 0.5 1 2 3")
+        axis = [1.0] if base == "vae" else [rho for rho in rhos if rho < 1]
+        if not axis:
+            raise SpecError(f"rho: {name!r} needs at least one value below 1")
+        floors: Sequence[float | None] = tuple(free_bits) if "free-bits" in extras else (None,)
+        found += [
+            ObjectiveSpec(
+                rho,
+                ou_samples,
+                BASES[base],
+                kl_anneal=kl_anneal if "kl-anneal" in extras else None,
+                free_bits=floor,
+                iwae_k=iwae_k if "iwae" in extras else 1,
+            )
+            for rho, floor in itertools.product(axis, floors)
+        ]
+    return tuple(found)
+
+
+def _beta(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise SpecError(f"beta-top: {text!r} is not allowed; it must be a number from 0, or {MATCHED}") from None

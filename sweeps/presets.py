@@ -1,0 +1,77 @@
+"""The paper's MLP experiments as settings of our commands, and a small form of each for two CPU cores.
+
+What the paper states is taken from it; what it does not (K, rho grids, Figure 3's grid and rho, the rho of the tables,
+IWAE's k, whether Figure 1 uses static MNIST, Figure 2's length) is our choice. A small form (--quick) shows the
+effect with embedded or given data at a few thousand steps; its numbers are not the paper's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Settings = dict[str, Any]
+
+RHO_AXIS = ["0", "0.5", "0.8", "0.85", "0.9", "0.93", "0.95", "0.97", "0.98", "0.99", "1"]
+SMALL_TRAINING: Settings = {"seeds": ["1"], "steps": 3000, "batch_size": 64, "lr": 2e-3}
+SMALL: Settings = {"model": ["mlp4x16h64"], **SMALL_TRAINING}
+METHODS = ["vae", "kl-anneal", "free-bits", "iwae", "hvae", "hvae+kl-anneal"]
+TABLE: Settings = {
+    **{"methods": METHODS, "rho": ["0.8"], "kl_anneal": "10000:500000", "free_bits": ["0.5", "1", "2", "3"]},
+    **{"iwae_k": 5, "steps": 1_000_000, "eval_every": 20_000},
+}
+SMALL_TABLE: Settings = {**SMALL, "steps": 6000, "kl_anneal": "1%:50%", "eval_every": 500, "ll_examples": 200}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings of one command, under the names of its options; `quick` goes over them."""
+
+    command: str
+    settings: Settings
+    quick: Settings = field(default_factory=dict)
+
+
+QUICK: dict[str, Settings] = {  # what --quick means where no preset is named
+    "rho": {**SMALL, "datasets": ["mnist", "glyphs"], "rho": RHO_AXIS, "eval_every": 500},
+    "methods": {**SMALL_TABLE, "datasets": ["mnist"]},
+    "depth-width": {
+        **{"datasets": ["mnist"], "depths": ["1:4"], "widths": ["4", "8", "16", "32"], "hidden": 64},
+        **{"rho": ["1", "0.8"], **SMALL_TRAINING},
+    },
+}
+
+PRESETS: dict[str, Preset] = {
+    "figure1-left": Preset(
+        "rho",
+        {"model": ["mlp4x40"], "datasets": ["mnist", "omniglot"], "rho": ["0:1:0.05"], "steps": 100_000},
+        QUICK["rho"],
+    ),
+    "figure1-middle": Preset(
+        "rho",
+        {"model": ["mlp3x200"], "datasets": ["omniglot"], "rho": ["0:1:0.05"], "steps": 100_000},
+        {**QUICK["rho"], "model": ["mlp3x32h64"], "datasets": ["glyphs"]},
+    ),
+    "figure2": Preset(
+        "methods",
+        {
+            **{"model": ["mlp4x40"], "datasets": ["mnist"], "methods": ["vae", "hvae"], "rho": ["0.9", "0.8"]},
+            **{"steps": 100_000, "eval_every": 1000},
+        },
+        {**SMALL, "steps": 6000, "eval_every": 200, "seeds": ["3"], "ll_examples": 200},
+    ),
+    "figure3": Preset(
+        "depth-width",
+        {
+            **{"datasets": ["mnist"], "depths": ["1:5"], "widths": ["10", "20", "40", "60", "80", "100"]},
+            **{"hidden": 200, "rho": ["1", "0.8"], "steps": 100_000},
+        },
+        QUICK["depth-width"],
+    ),
+    "table3": Preset(
+        "methods",
+        {**TABLE, "model": ["mlp4x40", "mlp64-32-16-8"], "datasets": ["mnist"], "binarise": "dynamic"},
+        {**SMALL_TABLE, "model": ["mlp4x16h64", "mlp16-8-4-2"]},
+    ),
+    "table4": Preset("methods", {**TABLE, "model": ["mlp4x40"], "datasets": ["mnist"]}, SMALL_TABLE),
+}
