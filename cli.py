@@ -264,7 +264,7 @@ def clean(directory: str, remove: tuple[str, ...], as_json: bool) -> None:
     from sweeps.clean import rooms
 
     ledger = ledger_at("directory", directory)
-    if not (ledger.root / "sweep.json").is_file() and not ledger.cell_ids():
+    if not ledger.requests() and not ledger.cell_ids():
         raise SpecError(f"directory: {directory!r} is no results directory; it must hold the records of a sweep")
     found = remove_from(ledger, remove) if remove else rooms(ledger)
     if as_json:
@@ -431,7 +431,7 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
             plan = plan_sweep(ledger, spec, settings.retry_failed)
             packs = plan.packs(ledger, settings.pack_size, ask.slots)
         else:
-            plan, packs = record_request(ledger, spec, settings, ask.slots, written)
+            plan, packs = record_request(ledger, spec, settings, ask.slots, written, out)
         expected = forecast(ledger, plan, packs, ask, job, timed=probe)
         if not as_json:
             click.echo("\n".join(plan.table()))

@@ -7,16 +7,15 @@ is reported: averaging two trainings of one declared model would hide that somet
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
 from sweeps.exits import NothingError
-from sweeps.files import write_bytes
+from sweeps.files import is_finite, write_bytes
 from sweeps.ledger import Ledger, Record
 
 MAX_NOTES = 5
@@ -145,6 +144,7 @@ def _results_directories(given: Path) -> list[Path]:
             raise GatherError(f"{given}: no such directory")
         if not given.is_dir():
             raise GatherError(f"{given}: is a file, not a results directory")
+        Ledger(given).requests()  # refuses a directory of another version by name
         if Ledger(given).cell_ids():
             return [given]
         below = [p for p in sorted(given.iterdir()) if (p / "cells").is_dir() or (p / "sweep.json").is_file()]
@@ -194,9 +194,10 @@ def _later(directory: Path, record: Record, damaged: list[str]) -> dict[str, Any
 def _fits(name: str, value: object) -> bool:
     if name in _TEXT:
         return isinstance(value, str)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_finite(value):
         return False
-    return not _is_count(name) or (value == int(value) and 0 <= value < 2**63)
+    number = cast(float, value)
+    return not _is_count(name) or (number == int(number) and 0 <= number < 2**63)
 
 
 def _is_count(name: str) -> bool:

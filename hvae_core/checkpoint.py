@@ -6,6 +6,7 @@ A checkpoint is written beside its final name, flushed to disk and then renamed,
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import re
@@ -29,10 +30,12 @@ def save_checkpoint(directory: Path, step: int, state: Mapping[str, Any]) -> Non
     try:
         content = io.BytesIO()  # a full disk is then an OSError, not one of torch's own
         torch.save(dict(state), content)
-        with (temporary / "state.pt").open("wb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
+        digest = hashlib.sha256(content.getbuffer()).hexdigest()
+        for name, part in (("state.pt", content.getbuffer()), ("sha256", digest.encode())):
+            with (temporary / name).open("wb") as file:
+                file.write(part)
+                file.flush()
+                os.fsync(file.fileno())
         if final.exists():
             shutil.rmtree(final)
         temporary.rename(final)
@@ -47,7 +50,10 @@ def load_checkpoint(directory: Path, device: torch.device | str = "cpu") -> dict
     """Return the newest readable checkpoint's state, or None; an unreadable one is set aside as `unreadable-*`."""
     for path in _newest_first(directory):
         try:
-            state: dict[str, Any] = torch.load(path / "state.pt", map_location=device, weights_only=True)
+            content = _regular(path / "state.pt")
+            if hashlib.sha256(content).hexdigest().encode() != _regular(path / "sha256"):
+                raise ValueError("not what was written")
+            state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
         except Exception:  # torch raises many kinds for a damaged file; each means: not this one
             path.rename(path.with_name(f"unreadable-{path.name}-{os.getpid()}"))
         else:
@@ -61,6 +67,12 @@ def remove_checkpoints(directory: Path) -> None:
         for path in directory.iterdir():
             if path.name.lstrip(".").startswith(("checkpoint-", "unreadable-checkpoint-")):
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _regular(path: Path) -> bytes:
+    if path.is_symlink() or not path.is_file():  # reading a pipe would never end
+        raise ValueError(f"{path}: is no regular file")
+    return path.read_bytes()
 
 
 def _newest_first(directory: Path) -> list[Path]:

@@ -23,7 +23,7 @@ from sweeps.ledger import Ledger, Pack
 from sweeps.plan import Plan, plan_sweep, request_entry
 from sweeps.progress import Progress
 from sweeps.request import Resources, RunSettings
-from sweeps.worker import Job, device_name
+from sweeps.worker import Job, device_name, tidy
 
 PROBE_MODEL_STEPS = 100_000  # a run that trains more, and cannot be told from complete cells, is timed first
 LONG_SECONDS = 3600.0
@@ -47,6 +47,7 @@ def run_sweep(
     plan = plan_sweep(ledger, spec, settings.retry_failed)  # what cannot be is refused before anything is written
     journal = Journal(settings.log, ledger, lambda line: say(console, line))
     if not plan.pending:
+        tidy(ledger)
         with journal:
             return exit_status(ledger, plan.cells), plan
     ledger.root.mkdir(parents=True, exist_ok=True)
@@ -60,16 +61,18 @@ def run_sweep(
         with journal:
             if plan.pending:
                 signal = _train(ledger, plan, job, settings, config, console, probe_first, journal)
+        tidy(ledger)
         return (SIGNAL + signal if signal else exit_status(ledger, plan.cells)), plan
 
 
 def record_request(
-    ledger: Ledger, spec: SweepSpec, settings: RunSettings, slots: int, config: Mapping[str, Any]
+    ledger: Ledger, spec: SweepSpec, settings: RunSettings, slots: int, config: Mapping[str, Any], console: Console
 ) -> tuple[Plan, list[Pack]]:
     """Plan a request and write it down without running it; workers can take it up from there."""
     ledger.root.mkdir(parents=True, exist_ok=True)
     with Claim(ledger.root / "claim"):
-        ledger.repair(spec.cells())
+        for note in ledger.repair(spec.cells()):
+            say(console, note)
         plan = plan_sweep(ledger, spec, settings.retry_failed)
         for cell in plan.retry:
             ledger.reopen(cell)

@@ -18,6 +18,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from sweeps.cell import Cell
+from sweeps.files import is_finite
 from sweeps.ledger import Ledger, Pack
 from sweeps.pace import checkpointed
 from sweeps.plan import Plan
@@ -143,7 +144,7 @@ def _measured(ledger: Ledger, pixels: Mapping[str, int], device: str) -> Speeds:
     for record in ledger.records(complete=True):
         match record.result:
             case {"seconds": float(seconds), "pack_size": int(size), "device": where} if where == device:
-                if math.isfinite(seconds) and seconds > 0 and size > 0:
+                if is_finite(seconds) and seconds > 0 and 0 < size < 10**9:
                     speed = (size, seconds / record.cell.train.steps)
                     speeds.setdefault(shape_of(record.cell, pixels), []).append(speed)
     return speeds

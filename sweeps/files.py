@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import stat
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
@@ -65,6 +66,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise DamagedFileError(path, "holds no JSON object")
     return value
+
+
+def is_finite(value: object) -> bool:
+    """Whether a JSON value is a number that a float can hold; a boolean is none, an integer may be too large."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def fingerprint(content: bytes) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from hvae_core.spec import SpecError
 from sweeps.cell import ID, SCHEMA, Cell, content_id
-from sweeps.files import DamagedFileError, fingerprint, read_json, set_aside, write_bytes, write_json
+from sweeps.files import DamagedFileError, fingerprint, is_finite, read_json, set_aside, write_bytes, write_json
 
 State = Literal["complete", "failed", "diverged", "pending"]
 METRICS = ("elbo", "recon", "kl_total", "kl_top", "au_top")
@@ -330,6 +330,6 @@ def _checked_result(path: Path, cell: Cell) -> dict[str, Any] | None:
     layers = [f"{name}_{i}" for name in ("kl", "au", "au_path") for i in range(1, cell.model.depth + 1)]
     for name in (*METRICS, *layers):
         value = result.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise DamagedFileError(path, f"{name} is {value!r}, not a finite number")
+        if not is_finite(value):
+            raise DamagedFileError(path, f"{name} is {str(value)[:40]!r}, not a finite number")
     return result

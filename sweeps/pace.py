@@ -33,7 +33,7 @@ class Pace:
             return None
         match facts:
             case {"step": int(step), "steps": int(steps), "members": int(members), "steps_per_second": float(rate)}:
-                sane = 0 <= step <= steps and members > 0 and math.isfinite(rate) and rate >= 0
+                sane = 0 <= step <= steps <= 10**9 and 0 < members < 10**9 and math.isfinite(rate) and rate >= 0
                 return cls(step, steps, members, rate) if sane else None
         return None
 

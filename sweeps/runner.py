@@ -11,10 +11,11 @@ import logging
 import os
 import signal
 import socket
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ import ray  # noqa: E402
 import torch  # noqa: E402
 from ray import tune  # noqa: E402
 
+RAY_DIED = "Ray died under this run; the same command goes on where it was"
 LOOK_SECONDS = 5.0  # between looks at whether Ray still lives
 DRAIN_SECONDS = 12.0  # workers get this long to write their checkpoints after a signal
 OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray takes: nothing large goes through it
@@ -71,7 +73,8 @@ def engine(address: str, folder: Path) -> Iterator[Interrupts]:
     here = Path.cwd()
     os.chdir(folder)
     interrupts = Interrupts(folder / "stop")
-    with interrupts, ExitStack() as leave:
+    # Ray prints about dead workers on the standard output, which is for data.
+    with interrupts, redirect_stdout(sys.stderr), ExitStack() as leave:
         leave.callback(os.chdir, here)
         leave.callback(ray.shutdown)
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
@@ -158,6 +161,9 @@ class _Watch(tune.Callback):  # type: ignore[misc]
             self._failed()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        if not _ray_lives():
+            self.report.troubles.append(RAY_DIED)
+            return  # the machine's trouble: the cells stay pending
         error = trial.get_pickled_error() or trial.get_error()
         lines = [line for line in str(error).splitlines() if line.strip()][-20:]
         for cell in trial.config["cells"]:
@@ -176,7 +182,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
         elif now - self.looked > LOOK_SECONDS:
             self.looked = now
             if not _ray_lives():  # Tune would wait for it without end
-                self.report.troubles.append("Ray died under this run; the same command goes on where it was")
+                self.report.troubles.append(RAY_DIED)
                 _end_tune()
 
     def _failed(self) -> None:

@@ -32,7 +32,9 @@ def find_cell(text: str, root: Path) -> Path:
 
 def cell_facts(path: Path) -> dict[str, Any]:
     """Everything that a cell's folder says, as JSON values; raises LedgerError or DamagedFileError."""
-    record = Ledger(path.parent.parent).record(path.name)
+    ledger = Ledger(path.parent.parent)
+    ledger.requests()  # refuses a directory of another version by name
+    record = ledger.record(path.name)
     if record is None:
         raise LedgerError(f"{path}: holds no config.json")
     files = {file.name: file.lstat().st_size for file in sorted(path.iterdir()) if not file.name.startswith(".")}

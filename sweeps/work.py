@@ -15,7 +15,7 @@ from sweeps.journal import Journal
 from sweeps.ledger import Ledger, LedgerError
 from sweeps.loggers import LOGGERS
 from sweeps.progress import describe
-from sweeps.worker import Job, run_pack
+from sweeps.worker import Job, run_pack, tidy
 
 WAIT_SECONDS = 5.0  # between looks at packs that others hold
 
@@ -43,6 +43,7 @@ def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tup
             if not (held and wait):
                 break
             asked.wait(WAIT_SECONDS)
+        tidy(ledger)
         if not asked.is_set():
             try:
                 with Journal(_logs(ledger), ledger, note):

@@ -77,6 +77,18 @@ def jobs_by_data(ledger: Ledger, data_dir: Path | None = None, device: str = "cp
     return found
 
 
+def tidy(ledger: Ledger) -> None:
+    """Remove what is left of packs whose cells have all ended and that nobody holds: of workers killed at the end."""
+    for pack in ledger.packs().values():
+        folder = ledger.pack_path(pack.id)
+        if folder.is_dir() and not folder.is_symlink() and all(ledger.state(cell) != "pending" for cell in pack.cells):
+            with suppress(HeldError, OSError), Claim(folder / "claim"):
+                remove_checkpoints(folder)
+                (folder / pace.FILE).unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.rmdir()
+
+
 def run_pack(job: Job, pack: Pack, should_stop: Callable[[], bool] | None = None) -> Outcome:
     """Train a pack to the end and record every cell; an error becomes the failure record of its cells.
 
