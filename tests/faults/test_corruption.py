@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -193,8 +194,8 @@ def test_damaged_checkpoints_change_no_bit(
     for n in range(3):
         shutil.copytree(interrupted, root)
         newest, older = sorted(root.glob("packs/*/checkpoint-*"), key=lambda path: -int(path.name.partition("-")[2]))
-        for path in (newest, older)[: 1 + n % 2]:
-            path = path / "state.pt"
+        for folder in (newest, older)[: 1 + n % 2]:
+            path = rng.choice(sorted(folder.iterdir()))
             path.write_bytes(DAMAGE[kind](path.read_bytes(), rng))
         done = command("work", "copy", seconds=100)
         assert done.code == 0, done.stderr
@@ -210,9 +211,10 @@ def test_a_checkpoint_of_something_else_changes_no_bit_either(
     numbers: Callable[[Path], dict[str, object]],
     interrupted: Path,
 ) -> None:
-    """It is one that torch reads, without what a pack in training holds."""
+    """It is one that torch reads and that its checksum is of, without what a pack in training holds."""
     for path in interrupted.glob("packs/*/checkpoint-*"):
         torch.save({"step": 40}, path / "state.pt")
+        (path / "sha256").write_text(hashlib.sha256((path / "state.pt").read_bytes()).hexdigest())
     done = command("work", "results", seconds=90)
     assert done.code == 0, done.stderr
     assert numbers(interrupted) == reference(LONG)

@@ -20,7 +20,7 @@ EAGER = {"checkpoint_seconds": 0}  # a checkpoint at each of the six evaluations
 
 
 @pytest.mark.parametrize("n", [1, 4])
-@pytest.mark.parametrize("point", ["half", "renaming", "renamed"])
+@pytest.mark.parametrize("point", ["half", "state.pt flushed", "renaming", "renamed"])
 def test_killed_in_the_midst_of_a_checkpoint(
     lab: Lab,
     reference: Callable[..., dict[str, object]],
@@ -29,7 +29,7 @@ def test_killed_in_the_midst_of_a_checkpoint(
     point: str,
     n: int,
 ) -> None:
-    """Half of state.pt in the file; all of it, not renamed yet; renamed, the old generations still there."""
+    """Half of state.pt in the file; all of it; all files, not renamed yet; renamed, the old generations still there."""
     root = lab.folder / "results"
     assert command(*REQUEST, "--plan-only").code == 0
     assert lab.run("work", "results", faults={**EAGER, "kill": [point, n]}).code == -signal.SIGKILL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -137,8 +138,14 @@ def asked(part: str | None, **changes: Any) -> Harm:
     return harm
 
 
+def sealed(folder: Path, state: bytes) -> None:
+    """Put a state into a checkpoint, with the checksum of its content."""
+    (folder / "state.pt").write_bytes(state)
+    (folder / "sha256").write_text(hashlib.sha256(state).hexdigest())
+
+
 def pickled(place: Place, zipped: bool) -> Harm:
-    """Put a pickle that runs a command in the place of a file, bare or as torch.save writes it."""
+    """Put a pickle that runs a command into a checkpoint, bare or as torch.save writes it."""
 
     def harm(root: Path, outside: Path) -> None:
         file = io.BytesIO()
@@ -146,13 +153,18 @@ def pickled(place: Place, zipped: bool) -> Harm:
             torch.save({"step": Payload(outside)}, file)
         else:
             pickle.dump(Payload(outside), file)
-        place(root).write_bytes(file.getvalue())
+        sealed(place(root), file.getvalue())
 
     return harm
 
 
 def other_state(state: object) -> Harm:
-    return lambda root, outside: torch.save(state, newest(root) / "state.pt")
+    def harm(root: Path, outside: Path) -> None:
+        file = io.BytesIO()
+        torch.save(state, file)
+        sealed(newest(root), file.getvalue())
+
+    return harm
 
 
 def moved(place: Place, name: str) -> Harm:
@@ -181,6 +193,12 @@ COMPLETE: dict[str, Harm] = {
     **{f"{name} of a cell links out": link(in_cell(name)) for name in OF_CELL},
     **{f"{name} is a pipe": pipe(at_root(name)) for name in OF_ROOT},
     **{f"{name} links out": link(at_root(name)) for name in ("cells", *OF_ROOT)},
+    "a later bound is a pipe": pipe(in_cell("eval-2.json")),
+    "a later bound links out": link(in_cell("eval-2.json")),
+    "a later bound is deep": content(in_cell("eval-2.json"), DEEP),
+    "a later bound is of no kind": content(
+        in_cell("eval-2.json"), '{"schema": 1, "samples": {}, "ll_2": [], "value": {}}'
+    ),
     "a cell links out": link(cell),
     "a result links to a file of the system": link(RESULT, Path("/etc/passwd")),
     "the gate of a claim links out": link(at_root(".claim-gate")),
@@ -220,8 +238,8 @@ BEGUN: dict[str, Harm] = {
     "a cell to train links out": link(cell),
     "a history to write links out": link(in_cell("history.csv")),
     "a pack links out": link(pack),
-    "a checkpoint is a pickle": pickled(in_newest("state.pt"), zipped=False),
-    "a checkpoint holds a pickle": pickled(in_newest("state.pt"), zipped=True),
+    "a checkpoint is a pickle": pickled(newest, zipped=False),
+    "a checkpoint holds a pickle": pickled(newest, zipped=True),
     "a checkpoint is a pipe": pipe(in_newest("state.pt")),
     "a checkpoint links out": link(in_newest("state.pt")),
     "a checkpoint's folder links out": link(newest),
@@ -267,8 +285,8 @@ def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
 
 
-def every_command(root: Path, elsewhere: Path) -> list[list[str]]:
-    """First those that only look, then those that train, then all of them again."""
+def every_command(root: Path, elsewhere: Path, whole: bool) -> list[list[str]]:
+    """First those that only look, then those that train, then some of the former again."""
     plan = [*REQUEST, "--out", str(root)]
     looks = [
         [*plan, "--dry-run"],
@@ -276,11 +294,14 @@ def every_command(root: Path, elsewhere: Path) -> list[list[str]]:
         ["status", str(root), "--json"],
         ["show", str(min(root.glob("cells/*"), default=root))],
         ["clean", str(root)],
-        ["plot", "phase-transition", str(root), "--out", str(elsewhere), "--format", "svg"],
     ]
+    figure = ["--out", str(elsewhere), "--format", "svg"]
+    plots = [["plot", name, str(root), *figure] for name in ("phase-transition", "training", "samples")]
+    drawn = [*plots, ["plot", "table", str(root), "--out", str(elsewhere)]] if whole else []
+    later = [["evaluate", str(root), "--samples", "2", "--examples", "2"]] if whole else []
     train = [["work", str(root), "--no-wait"], [*plan, "--plan-only"], ["work", str(root), "--no-wait"]]
     kinds = [word for kind in KINDS for word in ("--remove", kind)]
-    return [*looks, *train, *looks[:2], ["clean", str(root), *kinds]]
+    return [*looks, *drawn, *later, *train, *looks[:2], ["clean", str(root), *kinds]]
 
 
 @pytest.mark.parametrize("kind", [*COMPLETE, *BEGUN])
@@ -291,7 +312,7 @@ def test_harm_is_bounded(lab: Lab, bases: Path, command: Callable[..., Ended], k
     (outside / "precious").write_text("mine")
     ({**COMPLETE, **BEGUN}[kind])(root, outside)
     before = snapshot(outside)
-    for words in every_command(root, lab.folder / "figures"):
+    for words in every_command(root, lab.folder / "figures", kind in COMPLETE):
         done = command(*words, seconds=20)
         assert done.code in (0, 1, 2, 3, 4, 5), (words, done)
         assert "Traceback" not in done.stderr, (words, done)
@@ -312,7 +333,7 @@ def test_ray_runs_no_code_from_a_checkpoint_either(
     shutil.copytree(bases / "begun", root)
     checkpoints = [path.name for path in root.glob("packs/*/checkpoint-*")]
     for name, zipped in zip(checkpoints, (False, True), strict=True):
-        pickled(in_pack(f"{name}/state.pt"), zipped)(root, outside)
+        pickled(in_pack(name), zipped)(root, outside)
     values(PROGRESS, **FASTER)(root, outside)
     done = lab.run(*REQUEST, "--out", "results")
     assert done.code == 0, done.stderr

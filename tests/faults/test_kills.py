@@ -62,7 +62,7 @@ def test_thirty_kills_at_random_moments(
             wait_until(lambda ended=ended: lab.workers(root) or ended() is not None, 90, "nothing began within 90 s")
             time.sleep(rng.uniform(0, 4))
         else:
-            time.sleep(rng.uniform(0, 3) if moment == "planning" else rng.uniform(3, 12))
+            time.sleep(rng.uniform(0, 3) if moment == "planning" else rng.uniform(3, 9))
         for n in range(WORKER_KILLS + 1):
             lab.look(root)
             if driver.process.poll() is not None or killed.total() == KILLS:

@@ -39,6 +39,7 @@ COMMANDS = {
     "plan only": [*REQUEST, "--plan-only"],
     "dry run": [*REQUEST, "--dry-run"],
     "work": ["work", "results"],
+    "evaluate": ["evaluate", "results", "--samples", "2"],
     "status": ["status", "results"],
     "show": ["show", "CELL"],
     "clean": ["clean", "results"],

@@ -75,7 +75,7 @@ def patch_files(module: Any) -> None:
 
 
 def patch_checkpoint(module: Any) -> None:
-    """Points: half (of state.pt is in the file), renaming (whole, under its temporary name), renamed."""
+    """Points: half (of state.pt is in the file), state.pt flushed, renaming (all under its temporary name), renamed."""
 
     class HalfWritten(module.io.BytesIO):  # type: ignore[misc]
         def getbuffer(self) -> Any:
@@ -88,8 +88,9 @@ def patch_checkpoint(module: Any) -> None:
 
         def fsync(self, descriptor: int) -> None:
             os.fsync(descriptor)
-            if not os.path.isdir(f"/proc/self/fd/{descriptor}"):  # noqa: PTH112
+            if os.readlink(f"/proc/self/fd/{descriptor}").endswith("/state.pt"):  # noqa: PTH115
                 point("half")
+                point("state.pt flushed")
 
     class Path(type(module.Path())):  # type: ignore[misc]
         def rename(self, target: Any) -> Any:
