@@ -160,7 +160,10 @@ def test_any_damage_to_a_complete_directory_costs_one_cell_at_most(
             tally[path.name] += 1
             assert changed == (set() if path.name == "config.json" else {cell}), what
             assert len(list(path.parent.glob(f"{path.name}.damaged-*"))) > len(aside), what
-            silent += [] if f"{path}: " in said else [what]
+            # a flip in the checksums that a result holds of its companions is told as damage of these
+            silent += (
+                [] if f"{path}: " in said or (path.name == "result.json" and f"{path.parent}/" in said) else [what]
+            )
         assert outcomes(root) == whole, what
         assert harmless or tables(root) == derived, what
     say(f"{ROUNDS} damages (seed {seed}): {', '.join(f'{n} {name}' for name, n in sorted(tally.items()))}")
