@@ -12,14 +12,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 GENERATIONS = 2
-_NAME = re.compile(r"checkpoint-(\d+)")
+_NAME = re.compile(r"checkpoint-(\d{1,18})")
 
 
 def save_checkpoint(directory: Path, step: int, state: Mapping[str, Any]) -> None:
@@ -46,16 +46,27 @@ def save_checkpoint(directory: Path, step: int, state: Mapping[str, Any]) -> Non
         shutil.rmtree(old, ignore_errors=True)
 
 
-def load_checkpoint(directory: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-    """Return the newest readable checkpoint's state, or None; an unreadable one is set aside as `unreadable-*`."""
+def load_checkpoint(
+    directory: Path, of: str, note: Callable[[str], None], device: torch.device | str = "cpu"
+) -> dict[str, Any] | None:
+    """Return the newest usable checkpoint's state, or None.
+
+    One that is damaged, or whose state["of"] names another training, is set aside as `unreadable-*` with a line to
+    `note`; the next older one takes its place.
+    """
     for path in _newest_first(directory):
         try:
             content = _regular(path / "state.pt")
             if hashlib.sha256(content).hexdigest().encode() != _regular(path / "sha256"):
-                raise ValueError("not what was written")
-            state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
-        except Exception:  # torch raises many kinds for a damaged file; each means: not this one
-            path.rename(path.with_name(f"unreadable-{path.name}-{os.getpid()}"))
+                raise ValueError("is not what was written")
+            state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+            if not isinstance(state, dict) or state.get("of") != of:
+                raise ValueError("is of another training")
+        except Exception as error:  # torch raises many kinds for a damaged file; each means: not this one
+            aside = path.with_name(f"unreadable-{path.name}-{os.getpid()}")
+            path.rename(aside)
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            note(f"{path}: {reason[:200]}; set aside as {aside.name}, training goes on from before it")
         else:
             return state
     return None
@@ -71,7 +82,7 @@ def remove_checkpoints(directory: Path) -> None:
 
 def _regular(path: Path) -> bytes:
     if path.is_symlink() or not path.is_file():  # reading a pipe would never end
-        raise ValueError(f"{path}: is no regular file")
+        raise ValueError(f"{path.name} is no regular file")
     return path.read_bytes()
 
 

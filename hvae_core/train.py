@@ -98,6 +98,11 @@ class PackTrainer:
         self.diverged = torch.zeros(len(self.members), dtype=torch.int64, device=self.device)  # 0: has not
         self.history = [[] for _ in self.members]
 
+    @property
+    def identity(self) -> str:
+        """What is trained, in words: only a checkpoint of the same may be continued."""
+        return repr((self.spec, tuple(self.members), self.train, self.data.checksum, self.data.binarise))
+
     def draw_noise(self) -> Noise:
         """Draw one step's noise, one flat block per distinct seed."""
         size = Noise.size(self.spec.latents, self.passes, self.ou_samples)
@@ -127,6 +132,7 @@ class PackTrainer:
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on, as tensors and plain values."""
         return {
+            "of": self.identity,
             "step": self.step,
             "seconds": self.seconds,
             "history": self.history,
@@ -162,6 +168,7 @@ def train_pack(
     on_evaluation: Callable[[PackTrainer], None] | None = None,
     on_progress: Callable[[PackTrainer], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    note: Callable[[str], None] = lambda line: None,
 ) -> TrainedPack:
     """Train all members for train.steps steps and return them.
 
@@ -169,9 +176,10 @@ def train_pack(
     on_evaluation is called. About once a second on_progress is called and should_stop is asked; if it says yes, a
     checkpoint is written and Interrupted raised. With a checkpoint directory, training continues from its newest
     checkpoint, bit for bit on a CPU; one is written every checkpoint_seconds, or less often where writing is slow.
+    A checkpoint that cannot be used is told to `note`.
     """
     trainer = PackTrainer(spec, members, train, data, torch.device(device))
-    saved = load_checkpoint(checkpoints, device) if checkpoints else None
+    saved = load_checkpoint(checkpoints, trainer.identity, note, device) if checkpoints else None
     if saved is not None:
         trainer.restore(saved)
     valid = torch.from_numpy(data.valid).to(trainer.device)

@@ -168,7 +168,7 @@ def _gate(path: Path) -> Iterator[None]:
             break
         except FileExistsError:
             with suppress(FileNotFoundError):
-                if abs(_clock(path.parent) - gate.stat().st_mtime) > GATE_SECONDS:
+                if abs(_clock(path.parent) - gate.lstat().st_mtime) > GATE_SECONDS:
                     gate.unlink()
             time.sleep(0.005)
     try:

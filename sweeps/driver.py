@@ -126,7 +126,7 @@ def _train(
 
     note: Callable[[str], None] = lambda line: say(console, line)  # noqa: E731
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    folder = ledger.root / "runs" / f"{stamp}-{secrets.token_hex(3)}"
+    folder = ledger.folder("runs") / f"{stamp}-{secrets.token_hex(3)}"
     with runner.engine(settings.address, folder) as interrupts:
         ask = runner.resources(settings.gpus_per_trial, settings.cpus_per_trial, note)
         packs = plan.packs(ledger, settings.pack_size, ask.slots)

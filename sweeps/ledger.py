@@ -62,13 +62,21 @@ class Ledger:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def folder(self, name: str) -> Path:
+        """Folder of the directory's own; raises LedgerError if it is a link, which could lead out of it."""
+        path = self.root / name
+        if path.is_symlink():
+            raise LedgerError(f"{path}: is a symbolic link, which is not followed")
+        return path
+
     def cell_path(self, cell_id: str) -> Path:
         """Folder of one cell."""
-        return self.root / "cells" / cell_id
+        return self.folder("cells") / cell_id
 
     def pack_path(self, pack_id: str) -> Path:
         """Folder of one pack: claim, progress, checkpoints."""
-        return self.root / "packs" / pack_id
+        self.folder("packs")
+        return self.folder(f"packs/{pack_id}")
 
     # requests -------------------------------------------------------------------------------------------------
 
@@ -112,9 +120,7 @@ class Ledger:
 
     def cell_ids(self) -> list[str]:
         """Ids of all planned cells."""
-        folder = self.root / "cells"
-        if folder.is_symlink():
-            raise LedgerError(f"{folder}: is a symbolic link, which is not followed")
+        folder = self.folder("cells")
         if not folder.is_dir():
             return []
         return sorted(p.name for p in folder.iterdir() if ID.fullmatch(p.name) and not p.is_symlink())
@@ -290,12 +296,26 @@ def _evaluation(path: Path, cell_id: str, samples: int) -> dict[str, Any]:
 def _is_request(request: object) -> bool:
     """Whether an entry of sweep.json has the shape that this version writes; ids must be ids, never paths."""
     match request:
-        case {"packs": list(packs), "settings": dict(), "request": {"data": list(data)}}:
+        case {"packs": list(packs), "settings": dict(settings), "request": {"data": list(data)}}:
             cells = [cell for pack in packs if isinstance(pack, list) for cell in pack]
-            sources = all(isinstance(d, dict) and {"asked", "checksum", "reference"} <= d.keys() for d in data)
             shaped = all(isinstance(pack, list) and pack for pack in packs)
-            return shaped and sources and all(isinstance(cell, str) and ID.fullmatch(cell) for cell in cells)
+            named = all(isinstance(cell, str) and ID.fullmatch(cell) for cell in cells)
+            return shaped and named and all(map(_is_source, data)) and _are_settings(settings)
     return False
+
+
+def _is_source(data: object) -> bool:
+    match data:
+        case {"asked": str(), "checksum": str(), "reference": str()}:
+            return True
+    return False
+
+
+def _are_settings(settings: Mapping[str, Any]) -> bool:
+    """Whether the settings that workers read from a request are of their kinds."""
+    counts = all(isinstance(settings.get(name, 0), int) for name in ("eval_every", "ll_examples"))
+    kept = settings.get("keep", "weights") in ("weights", "none")
+    return counts and kept and isinstance(settings.get("data_dir"), str | None)
 
 
 def _csv(rows: Sequence[Mapping[str, float | int]]) -> bytes:

@@ -88,7 +88,7 @@ def engine(address: str, folder: Path) -> Iterator[Interrupts]:
             _reach(address)
         try:
             ray.init(address=address, **options)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except Exception as error:  # ray raises bare ones where its own processes die under it
             first = (str(error).splitlines() or ["no reason given"])[0]
             raise SpecError(f"address: {address!r} cannot be used: {first}") from error
         interrupts.install()
@@ -136,12 +136,13 @@ def trial(config: dict[str, Any]) -> None:
         torch.cuda.empty_cache()
     job = Job(**{**config["job"], "references": tuple(map(tuple, config["job"]["references"]))})
     warnings.simplefilter("ignore")  # workers' stderr is nobody's; troubles travel as reports
+    notes: list[str] = []
     try:
-        outcome: str = run_pack(job, Pack(tuple(config["cells"])))
-        tune.report({"outcome": outcome, "trouble": ""})
+        outcome: str = run_pack(job, Pack(tuple(config["cells"])), note=notes.append)
     except (OSError, DataError, LedgerError) as error:
-        trouble = f"error: {type(error).__name__} under {job.root}: {' '.join(str(error).split())}"
-        tune.report({"outcome": "trouble", "trouble": trouble})
+        outcome = "trouble"
+        notes.append(f"error: {type(error).__name__} under {job.root}: {' '.join(str(error).split())}")
+    tune.report({"outcome": outcome, "notes": notes})
 
 
 class _Watch(tune.Callback):  # type: ignore[misc]
@@ -155,8 +156,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        if result.get("trouble"):
-            self.report.troubles.append(result["trouble"])
+        self.report.troubles.extend(result.get("notes", []))
         if result.get("outcome") == "failed":
             self._failed()
 

@@ -71,7 +71,7 @@ def _work_request(
         if not open_cells or asked.is_set():
             continue
         try:
-            outcome = run_pack(job, pack, asked.is_set)
+            outcome = run_pack(job, pack, asked.is_set, note)
         except LedgerError as error:
             troubles[str(error)] = None
             continue

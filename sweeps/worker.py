@@ -81,7 +81,7 @@ def tidy(ledger: Ledger) -> None:
     """Remove what is left of packs whose cells have all ended and that nobody holds: of workers killed at the end."""
     for pack in ledger.packs().values():
         folder = ledger.pack_path(pack.id)
-        if folder.is_dir() and not folder.is_symlink() and all(ledger.state(cell) != "pending" for cell in pack.cells):
+        if folder.is_dir() and all(ledger.state(cell) != "pending" for cell in pack.cells):
             with suppress(HeldError, OSError), Claim(folder / "claim"):
                 remove_checkpoints(folder)
                 (folder / pace.FILE).unlink(missing_ok=True)
@@ -89,12 +89,17 @@ def tidy(ledger: Ledger) -> None:
                 folder.rmdir()
 
 
-def run_pack(job: Job, pack: Pack, should_stop: Callable[[], bool] | None = None) -> Outcome:
+def run_pack(
+    job: Job,
+    pack: Pack,
+    should_stop: Callable[[], bool] | None = None,
+    note: Callable[[str], None] = lambda line: None,
+) -> Outcome:
     """Train a pack to the end and record every cell; an error becomes the failure record of its cells.
 
-    Returns what happened: complete, failed (some cell failed or diverged and is recorded as such), held (another live
-    process has the claim), stopped (asked to, checkpoint written). Raises OSError, DataError or LedgerError where
-    disk, data or records are the trouble.
+    Damaged files in its way are set aside with a line to `note`. Returns what happened: complete, failed (some cell
+    failed or diverged and is recorded as such), held (another live process has the claim), stopped (asked to,
+    checkpoint written). Raises OSError, DataError or LedgerError where disk, data or records are the trouble.
     """
     ledger = Ledger(Path(job.root))
     folder = ledger.pack_path(pack.id)
@@ -112,7 +117,7 @@ def run_pack(job: Job, pack: Pack, should_stop: Callable[[], bool] | None = None
                 remove_checkpoints(folder)
                 return "complete"
             try:
-                _train_and_record(job, ledger, pack, open_cells, claim, stop)
+                _train_and_record(job, ledger, pack, open_cells, claim, stop, note)
             except Interrupted:
                 return "stopped" if claim.mine() else "held"
             except (OSError, DataError, LedgerError):
@@ -133,11 +138,19 @@ def run_pack(job: Job, pack: Pack, should_stop: Callable[[], bool] | None = None
 
 
 def _train_and_record(
-    job: Job, ledger: Ledger, pack: Pack, open_cells: Sequence[str], claim: Claim, stop: Callable[[], bool]
+    job: Job,
+    ledger: Ledger,
+    pack: Pack,
+    open_cells: Sequence[str],
+    claim: Claim,
+    stop: Callable[[], bool],
+    note: Callable[[str], None],
 ) -> None:
     torch.set_num_threads(job.threads)
     started = _now()
     cells = _cells(ledger, pack)
+    for line in ledger.repair(cell for cell in cells if cell.id in open_cells):
+        note(line)  # a result of another version, say: never overwritten
     first, folder = cells[0], ledger.pack_path(pack.id)
     data = load_data(job, first)
     pending = [(i, cell) for i, cell in enumerate(cells) if cell.id in open_cells]
@@ -166,6 +179,7 @@ def _train_and_record(
         on_evaluation=on_evaluation,
         on_progress=on_progress,
         should_stop=lambda: stop() or not claim.mine(),
+        note=note,
     )
     results = measure(trained, cells, data, job.ll_examples, job.device)
     if not claim.mine():

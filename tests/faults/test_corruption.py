@@ -224,7 +224,8 @@ def test_a_checkpoint_of_something_else_changes_no_bit_either(
 
 
 def test_a_damaged_checkpoint_is_named(command: Callable[..., Ended], interrupted: Path) -> None:
-    path = max(interrupted.glob("packs/*/checkpoint-*")) / "state.pt"
+    newest = max(interrupted.glob("packs/*/checkpoint-*"), key=lambda path: int(path.name.partition("-")[2]))
+    path = newest / "state.pt"
     path.write_bytes(b"garbage")
     assert path.parent.name in command("work", "results", seconds=100).stderr
 
