@@ -26,7 +26,7 @@ from sweeps.claims import holder_of
 from sweeps.interrupts import Interrupts
 from sweeps.ledger import Ledger, LedgerError, Pack
 from sweeps.request import Resources, usable_cpus
-from sweeps.worker import Job, run_pack
+from sweeps.worker import LAST_LINES, Job, run_pack
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
@@ -165,10 +165,10 @@ class _Watch(tune.Callback):  # type: ignore[misc]
             self.report.troubles.append(RAY_DIED)
             return  # the machine's trouble: the cells stay pending
         error = trial.get_pickled_error() or trial.get_error()
-        lines = [line for line in str(error).splitlines() if line.strip()][-20:]
+        lines = [line for line in str(error or "").splitlines() if line.strip()][-LAST_LINES:]
         for cell in trial.config["cells"]:
             if self.ledger.state(cell) == "pending":
-                self.ledger.fail(cell, "lost", lines or ["the worker process died"])
+                self.ledger.fail(cell, "lost", lines or ["its worker process died, and once more whenever it was started again"])
         self._failed()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
