@@ -168,7 +168,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
         lines = [line for line in str(error or "").splitlines() if line.strip()][-LAST_LINES:]
         for cell in trial.config["cells"]:
             if self.ledger.state(cell) == "pending":
-                self.ledger.fail(cell, "lost", lines or ["its worker process died, and once more whenever it was started again"])
+                self.ledger.fail(cell, "lost", lines or ["the worker process died each time"])
         self._failed()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
