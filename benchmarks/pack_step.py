@@ -1,10 +1,11 @@
-"""Cost of a training step: a pack of members against the same members one at a time, and against the arithmetic.
+"""Cost of a training step: a pack of members, the loop one would write without stacking, and the arithmetic.
 
-    python benchmarks/pack_step.py --model mlp4x16h64 --batch-size 64 --members 11
+    python -m benchmarks.pack_step --model mlp3x16h64 --batch-size 64 --members 11
 
 Prints milliseconds per model-step and ratios, all from one process and one thread, the variants in turn so that the
-machine's drift hits them alike. `floor` is the step's matrix products at the rate of a 512 x 512 x 512 float32 product
-measured in the same run: what the step would cost if nothing but the products took time.
+machine's drift hits them alike. `plain` is plain_loop.py: one eager model, a DataLoader, the default Adam. `floor` is
+the step's matrix products at the rate of a 512 x 512 x 512 float32 product measured in the same run: what the step
+would cost if nothing but the products took time.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 
 import torch
 
+from benchmarks.plain_loop import PlainHVAE, steps
 from hvae_core.data import load_dataset
 from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, TrainSpec
 from hvae_core.train import PackTrainer
@@ -37,12 +40,12 @@ def operations(spec: ModelSpec, pixels: int, batch: int, ou_samples: int) -> flo
     return float(total)
 
 
-def seconds_per_step(trainer: PackTrainer, steps: int) -> float:
-    """Wall time of one step, over `steps` steps."""
+def seconds_per_step(advance: Callable[[], object], count: int) -> float:
+    """Wall time of one step, over `count` steps."""
     start = time.perf_counter()
-    for _ in range(steps):
-        trainer.advance()
-    return (time.perf_counter() - start) / steps
+    for _ in range(count):
+        advance()
+    return (time.perf_counter() - start) / count
 
 
 def product_rate(repeats: int = 30) -> float:
@@ -72,20 +75,25 @@ def main() -> None:
         pack = [Member(ObjectiveSpec(i / max(1, members - 1), given.ou_samples)) for i in range(members)]
         return PackTrainer(spec, pack, train, data, torch.device("cpu"))
 
-    alone, packed = trainer(1), trainer(given.members)
-    seconds_per_step(alone, 5), seconds_per_step(packed, 5)  # warm up
+    alone, packed = trainer(1).advance, trainer(given.members).advance
+    torch.manual_seed(0)
+    eager = PlainHVAE(spec, data.train.shape[1], 0.9, given.ou_samples)
+    loop = steps(eager, torch.from_numpy(data.train).float(), given.batch_size)
+    variants = (lambda: next(loop), alone, packed)
+    for advance in variants:  # warm up
+        seconds_per_step(advance, 5)
     floor = operations(spec, data.train.shape[1], given.batch_size, given.ou_samples)
     rows = []
     for _ in range(given.rounds):
-        one = seconds_per_step(alone, given.steps)
+        plain, one = (seconds_per_step(advance, given.steps) for advance in variants[:2])
         many = seconds_per_step(packed, max(1, given.steps // 4)) / given.members
-        rows.append((one, many, floor / product_rate()))
-    one, many, least = (statistics.median(column) for column in zip(*rows, strict=True))
+        rows.append((plain, one, many, floor / product_rate()))
+    plain, one, many, least = (statistics.median(column) for column in zip(*rows, strict=True))
     print(f"{spec.name}, batch {given.batch_size}, K = {given.ou_samples}, torch {torch.__version__}, 1 thread")
-    print("| one at a time, ms | packed, ms per model-step | floor, ms | one / packed | packed / floor |")
-    print("|---|---|---|---|---|")
-    ratios = f"{one / many:.2f} | {many / least:.2f}"
-    print(f"| {one * 1e3:.2f} | {many * 1e3:.2f} (M = {given.members}) | {least * 1e3:.2f} | {ratios} |")
+    print("| plain, ms | M = 1, ms | packed, ms per model-step | floor, ms | plain / packed | packed / floor |")
+    print("|---|---|---|---|---|---|")
+    packed_ms, ratios = f"{many * 1e3:.2f} (M = {given.members})", f"{plain / many:.2f} | {many / least:.2f}"
+    print(f"| {plain * 1e3:.2f} | {one * 1e3:.2f} | {packed_ms} | {least * 1e3:.2f} | {ratios} |")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,80 @@
+"""What one would write without stacking: one eager model per process, a DataLoader, the default Adam.
+
+The same model, objective and batch as a pack of one member, for `pack_step.py` to compare with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
+from torch.utils.data import DataLoader, TensorDataset
+
+from hvae_core.layers import SIGMA_FLOOR, SOFTPLUS_SHIFT
+from hvae_core.spec import ModelSpec
+
+
+def network(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Two tanh layers and a linear one."""
+    return nn.Sequential(
+        nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, outputs)
+    )
+
+
+def normal(net: nn.Module, x: Tensor) -> Normal:
+    """Return the conditional normal that a network gives."""
+    mean, s = net(x).chunk(2, dim=-1)
+    return Normal(mean, F.softplus(s + SOFTPLUS_SHIFT) + SIGMA_FLOOR, validate_args=False)
+
+
+class PlainHVAE(nn.Module):
+    """One hierarchical VAE with a smoothed generator."""
+
+    def __init__(self, spec: ModelSpec, pixels: int, rho: float, ou_samples: int) -> None:
+        super().__init__()
+        self.rho, self.ou_samples = rho, ou_samples
+        hidden, latents = spec.hidden, spec.latents
+        self.posteriors = nn.ModuleList(
+            network(below, h, 2 * above) for (below, above), h in zip(pairwise((pixels, *latents)), hidden, strict=True)
+        )
+        self.priors = nn.ModuleList(
+            network(above, h, 2 * below) for (below, above), h in zip(pairwise(latents), hidden[1:], strict=True)
+        )
+        self.decoder = network(latents[0], hidden[0], pixels)
+
+    def loss(self, x: Tensor) -> Tensor:
+        """Return the negative smoothed objective of a minibatch (B, P), in nats per example."""
+        qs: list[Normal] = []
+        zs = [x]
+        for net in self.posteriors:
+            qs.append(normal(net, zs[-1]))
+            zs.append(qs[-1].loc + qs[-1].scale * torch.randn_like(qs[-1].loc))
+        logits = self.decoder(zs[1])
+        loss = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
+        for i, net in enumerate(self.priors):
+            z, above, q = zs[i + 1], zs[i + 2], qs[i + 1]
+            noise = torch.randn(self.ou_samples, *above.shape, dtype=above.dtype)
+            copies = self.rho * above + (1 - self.rho) * q.loc + math.sqrt(1 - self.rho**2) * q.scale * noise
+            p = normal(net, copies)
+            smoothed = Normal(p.loc.mean(0), p.scale.mean(0), validate_args=False)
+            loss = loss + (qs[i].log_prob(z) - smoothed.log_prob(z)).sum(-1)
+        standard = Normal(torch.zeros_like(qs[-1].loc), torch.ones_like(qs[-1].scale), validate_args=False)
+        return (loss + kl_divergence(qs[-1], standard).sum(-1)).mean()
+
+
+def steps(model: PlainHVAE, images: Tensor, batch_size: int, lr: float = 1e-3) -> Iterator[float]:
+    """Train without end, one optimiser step at a time; images (N, P) of zeros and ones; yields each step's loss."""
+    optimiser = torch.optim.Adam(model.parameters(), lr=lr)
+    loader = DataLoader(TensorDataset(images), batch_size=batch_size, shuffle=True, drop_last=True)
+    while True:
+        for (x,) in loader:
+            loss = model.loss(x)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            yield loss.item()
