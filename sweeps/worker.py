@@ -5,7 +5,9 @@ claim -> load and check the data -> train -> measure on the test images -> one r
 
 from __future__ import annotations
 
+import gc
 import math
+import re
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -146,14 +148,58 @@ def _train_and_record(
     stop: Callable[[], bool],
     note: Callable[[str], None],
 ) -> None:
+    """Train the pack as a whole, or in parts where it does not fit into memory: a resumed one in the same parts."""
     torch.set_num_threads(job.threads)
-    started = _now()
-    cells = _cells(ledger, pack)
+    cells, folder = _cells(ledger, pack), ledger.pack_path(pack.id)
     for line in ledger.repair(cell for cell in cells if cell.id in open_cells):
         note(line)  # a result of another version, say: never overwritten
-    first, folder = cells[0], ledger.pack_path(pack.id)
-    data = load_data(job, first)
-    pending = [(i, cell) for i, cell in enumerate(cells) if cell.id in open_cells]
+    data = load_data(job, cells[0])
+    while True:
+        count = min(_parts(folder), len(cells))
+        try:
+            for n in range(count):
+                part = cells[n * len(cells) // count : (n + 1) * len(cells) // count]
+                place = folder if count == 1 else ledger.folder(f"packs/{pack.id}/checkpoint-part-{n}-of-{count}")
+                if any(ledger.state(cell.id) == "pending" for cell in part):
+                    _train_part(job, ledger, pack, part, data, place, claim, stop, note)
+            return
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if count == len(cells) or not _out_of_memory(error):
+                raise
+        gc.collect()  # after the handler: a caught error holds the tensors of its frames
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+        remove_checkpoints(folder)
+        count = min(2 * count, len(cells))
+        (folder / f"checkpoint-part-0-of-{count}").mkdir()
+        note(f"pack {pack.id}: {len(cells)} models do not fit into memory at once; trained in {count} parts")
+
+
+_PART = re.compile(r"checkpoint-part-0-of-([1-9]\d{0,5})")
+
+
+def _parts(folder: Path) -> int:
+    return max((int(match[1]) for path in folder.iterdir() if (match := _PART.fullmatch(path.name))), default=1)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def _train_part(
+    job: Job,
+    ledger: Ledger,
+    pack: Pack,
+    cells: Sequence[Cell],
+    data: Dataset,
+    checkpoints: Path,
+    claim: Claim,
+    stop: Callable[[], bool],
+    note: Callable[[str], None],
+) -> None:
+    """Train these cells as one stacked model and record those that are pending."""
+    started, first, folder = _now(), cells[0], ledger.pack_path(pack.id)
+    pending = [(i, cell) for i, cell in enumerate(cells) if ledger.state(cell.id) == "pending"]
 
     def on_evaluation(trainer: PackTrainer) -> None:
         for i, cell in pending:
@@ -174,7 +220,7 @@ def _train_and_record(
         data,
         device=job.device,
         eval_every=job.eval_every,
-        checkpoints=folder,
+        checkpoints=checkpoints,
         checkpoint_seconds=CHECKPOINT_SECONDS,
         on_evaluation=on_evaluation,
         on_progress=on_progress,
@@ -194,7 +240,7 @@ def _train_and_record(
             continue
         facts = provenance(
             config=cell.config,
-            pack={"id": pack.id, "cells": list(pack.cells)},
+            pack={"id": pack.id, "cells": list(pack.cells), "trained_with": [each.id for each in cells]},
             device=device_name(job.device),
             threads=torch.get_num_threads(),
             deterministic_algorithms=torch.are_deterministic_algorithms_enabled(),

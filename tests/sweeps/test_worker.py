@@ -12,6 +12,7 @@ import torch
 import sweeps.worker as module
 from hvae_core.data import DataError, Dataset
 from hvae_core.evaluate import evaluate
+from hvae_core.train import train_pack
 from sweeps import load_cell
 from sweeps.claims import Claim
 from sweeps.grid import SweepSpec
@@ -56,7 +57,8 @@ def test_a_pack_becomes_one_record_per_cell(ledger: Ledger, spec: SweepSpec, job
             assert [row["step"] for row in csv.DictReader(file)] == ["5", "10", "12"]
         facts = json.loads((ledger.cell_path(cell_id) / "provenance.json").read_text())
         assert facts["config"] == record.cell.config
-        assert facts["pack"] == {"id": packs[0].id, "cells": list(packs[0].cells)}
+        cells = list(packs[0].cells)
+        assert facts["pack"] == {"id": packs[0].id, "cells": cells, "trained_with": cells}
         assert facts["versions"]["torch"] == torch.__version__
         assert facts["data"]["checksum"] == spec.data[0].checksum
     assert not ledger.pack_path(packs[0].id).exists(), "checkpoints go when a pack is complete"
@@ -200,3 +202,43 @@ def test_bound_can_be_left_out_and_weights_too(ledger: Ledger, job: Job, packs: 
     assert record.result is not None
     assert "ll_100" not in record.result
     assert not (ledger.cell_path(packs[0].cells[0]) / "weights.safetensors").exists()
+
+
+def test_a_pack_that_does_not_fit_into_memory_is_trained_in_parts(
+    ledger: Ledger, spec: SweepSpec, job: Job, packs: list[Pack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four members where two fit: halved once; stopped in the second half it goes on in halves, to the same bits."""
+    whole, job = Pack(packs[0].cells + packs[1].cells), replace(job, eval_every=4)
+    halves = Ledger(tmp_path / "halves")
+    halves.root.mkdir()
+    halves.add_request(request_entry(spec, [], {}), spec.cells())
+    for n in (0, 2):
+        assert run_pack(replace(job, root=str(halves.root)), Pack(whole.cells[n : n + 2])) == "complete"
+    sizes, said = list[int](), list[str]()
+
+    def scarce(spec, members, *rest, **keywords):  # type: ignore[no-untyped-def]
+        sizes.append(len(members))
+        if len(members) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return train_pack(spec, members, *rest, **keywords)
+
+    monkeypatch.setattr(module, "train_pack", scarce)
+    assert run_pack(job, whole, lambda: len(sizes) == 3, said.append) == "stopped"
+    assert [ledger.state(cell) for cell in whole.cells] == ["complete", "complete", "pending", "pending"]
+    assert run_pack(job, whole, note=said.append) == "complete"
+    assert sizes == [4, 2, 2, 2]
+    assert said == [f"pack {whole.id}: 4 models do not fit into memory at once; trained in 2 parts"]
+    for cell in whole.cells:
+        assert read(ledger, cell) == read(halves, cell)
+    assert not ledger.pack_path(whole.id).exists()
+
+
+def test_a_model_that_does_not_fit_alone_fails(
+    ledger: Ledger, job: Job, packs: list[Pack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*rest: object, **keywords: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(module, "train_pack", full)
+    assert run_pack(job, packs[0]) == "failed"
+    assert {ledger.state(cell) for cell in packs[0].cells} == {"failed"}
