@@ -48,6 +48,8 @@ def main() -> int:
             for rho in given.rho
         ]
         run = TrainSpec(given.steps, given.batch_size, given.lr, given.precision)
+        if given.precision == "tf32" and not given.device.startswith("cuda"):
+            raise SpecError("precision: 'tf32' is not allowed here; it needs a GPU")
         data = load_dataset(given.dataset, binarise=given.binarise, data_dir=given.data_dir)
     except (SpecError, DataError) as error:
         parser.exit(2, f"error: {error}\n")

@@ -136,7 +136,7 @@ def active_units(model: HVAE, images: Tensor, seeds: Sequence[int], purpose: str
             mu = q.mean.unflatten(1, (B, PATHS)).double()
             averages[layer].append(mu.mean(2))
             within[layer].append(mu.var(2))
-            paths[layer].append(mu[:, :, 0])
+            paths[layer].append(mu[:, :, 0].clone())  # a view would keep all of mu
             z = q.sample(noise.posterior[layer])
     active, active_path = [], []
     for average, inner, path in zip(averages, within, paths, strict=True):

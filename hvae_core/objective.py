@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from hvae_core.model import Terms
-from hvae_core.spec import ObjectiveSpec, kl_weight
+from hvae_core.spec import ObjectiveSpec
 
 
 class Objective:
@@ -39,12 +39,22 @@ class Objective:
         floors = [-math.inf if spec.free_bits is None else spec.free_bits for spec in specs]
         self.floor = torch.tensor(floors, dtype=dtype, device=device)
 
-    def loss(self, terms: Terms, step: int) -> Tensor:
-        """Loss per member (M,) in nats per example; a k-sample pass holds its samples as (k, B) along its batch."""
+    def loss(self, terms: Terms, step: Tensor) -> Tensor:
+        """Loss per member (M,) in nats per example, after `step` () steps.
+
+        A k-sample pass holds its samples as (k, B) along its batch.
+        """
         if self.iwae_k > 1:
             log_weight = terms.log_weight.unflatten(1, (self.iwae_k, -1))
             bound: Tensor = log_weight.logsumexp(1) - math.log(self.iwae_k)
             return -bound.mean(1)
         layers = terms.kl.mean(-1).maximum(self.floor)  # (L, M)
         divergence = layers[:-1].sum(0) + self.beta_top * layers[-1]
-        return -(terms.recon.mean(-1) - kl_weight(self.anneal, step) * divergence)
+        return -(terms.recon.mean(-1) - self.kl_weight(step) * divergence)
+
+    def kl_weight(self, step: Tensor) -> Tensor | float:
+        """w(t) of `spec.kl_weight` for a step () that stays on its device."""
+        if self.anneal is None:
+            return 1.0
+        start, ramp = self.anneal
+        return ((step.double() - start) / ramp).clamp(0, 1)

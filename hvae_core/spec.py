@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Smoothing: TypeAlias = Literal["mean_std", "ratio"]
-Precision: TypeAlias = Literal["float32", "float64"]
+Precision: TypeAlias = Literal["float32", "float64", "tf32"]
 
 SMOOTHINGS: tuple[Smoothing, ...] = ("mean_std", "ratio")
-PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
+PRECISIONS: tuple[Precision, ...] = ("float32", "float64", "tf32")
 MAX_PARAMETERS = 10**9
 MAX_SEED = 2**63 - 1
 GRAMMAR = "mlp<depth>x<width>[h<hidden>] such as mlp4x40, or mlp<w1>-<w2>-... such as mlp64-32-16-8"
@@ -207,7 +207,10 @@ def kl_weight(anneal: tuple[int, int] | None, step: int) -> float:
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """The training run: Adam for a fixed number of steps (the paper states neither optimiser, rate nor batch)."""
+    """The training run: Adam for a fixed number of steps (the paper states neither optimiser, rate nor batch).
+
+    precision: of all numbers; tf32 is float32 whose matrix products in training a GPU may round to 10 bits.
+    """
 
     steps: int = 100_000
     batch_size: int = 100

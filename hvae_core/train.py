@@ -8,7 +8,8 @@ with its step; members share no number, so the others never see it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hvae_core.capture import CapturedStep
 from hvae_core.checkpoint import load_checkpoint, save_checkpoint
 from hvae_core.data import Dataset
 from hvae_core.evaluate import Metrics, evaluate
 from hvae_core.model import HVAE, Noise
 from hvae_core.objective import Objective
 from hvae_core.smoothing import OrnsteinUhlenbeck
-from hvae_core.spec import Member, ModelSpec, TrainSpec
+from hvae_core.spec import Member, ModelSpec, Precision, SpecError, TrainSpec
 from hvae_core.streams import SeedStreams
 
 CHECKPOINT_SHARE = 0.02  # of the time, at most, goes into checkpoints, however slow the disk
+
+DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "float64": torch.float64, "tf32": torch.float32}
 
 HistoryRow = dict[str, float | int]
 
@@ -77,12 +81,15 @@ class PackTrainer:
     train: TrainSpec
     data: Dataset
     device: torch.device
+    captured: bool = True  # on a GPU: replay the step as a CUDA graph
     step: int = 0
     seconds: float = 0.0
     history: list[list[HistoryRow]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        dtype = getattr(torch, self.train.precision)
+        if self.train.precision == "tf32" and self.device.type != "cuda":
+            raise SpecError("precision: 'tf32' is not allowed here; it needs a GPU")
+        dtype = DTYPES[self.train.precision]
         objectives = [member.objective for member in self.members]
         self.seeds = [member.seed for member in self.members]
         self.objective = Objective(objectives, dtype, self.device)
@@ -92,11 +99,15 @@ class PackTrainer:
         self.passes = self.train.batch_size * self.objective.iwae_k  # posterior samples per step and member
         pixel_mean = torch.from_numpy(self.data.pixel_mean).to(dtype)
         self.model = HVAE.build(self.spec, pixel_mean, self.seeds).to(self.device)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=self.train.lr, fused=True)
+        on_gpu = self.device.type == "cuda"
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=self.train.lr, fused=True, capturable=on_gpu)
         self.minibatches = Minibatches(self.data, self.seeds, dtype, self.device)
         self.noise = SeedStreams(self.seeds, "noise", device=self.device)
+        self.clock = torch.zeros((), dtype=torch.int64, device=self.device)  # `step`, where the device can read it
         self.diverged = torch.zeros(len(self.members), dtype=torch.int64, device=self.device)  # 0: has not
         self.history = [[] for _ in self.members]
+        generators = [generator for streams in self._streams() for generator in streams.generators]
+        self._run = CapturedStep(self._step, generators) if on_gpu and self.captured else self._step
 
     @property
     def identity(self) -> str:
@@ -110,16 +121,22 @@ class PackTrainer:
         return Noise.split(flat, self.spec.latents, self.passes, self.ou_samples)
 
     def advance(self) -> Tensor:
-        """Take one optimiser step; returns each member's loss (M,) in nats per example."""
-        x = self.minibatches.draw(self.train.batch_size).repeat(1, self.objective.iwae_k, 1)
-        terms = self.model(x, self.draw_noise(), self.smoothing)
-        loss = self.objective.loss(terms, self.step)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.sum().backward()  # the sum keeps every member's gradient its own
-        self.optimiser.step()
+        """Take one optimiser step; returns each member's loss (M,) in nats per example, until the next step."""
         self.step += 1
+        return self._run()
+
+    def _step(self) -> Tensor:
+        """One step as the device sees it: nothing here may read what Python changes from step to step, or wait."""
+        x = self.minibatches.draw(self.train.batch_size).repeat(1, self.objective.iwae_k, 1)
+        self.optimiser.zero_grad(set_to_none=True)
+        with _products(self.train.precision):
+            terms = self.model(x, self.draw_noise(), self.smoothing)
+            loss = self.objective.loss(terms, self.clock)
+            loss.sum().backward()  # the sum keeps every member's gradient its own
+        self.optimiser.step()
+        self.clock += 1
         failed = ~loss.detach().isfinite() & (self.diverged == 0)
-        self.diverged.masked_fill_(failed, self.step)
+        self.diverged.copy_(torch.where(failed, self.clock, self.diverged))
         return loss.detach()
 
     def measure(self, images: Tensor) -> Metrics:
@@ -143,11 +160,12 @@ class PackTrainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue where `state` was taken."""
+        """Continue where `state` was taken; to be called before the first step."""
+        self.clock.fill_(state["step"])
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.diverged = state["diverged"]
+        self.diverged.copy_(state["diverged"])
         for streams, saved in zip(self._streams(), state["streams"], strict=True):
             streams.restore([tensor.cpu() for tensor in saved])
 
@@ -217,6 +235,17 @@ def train_pack(
             began = last_look = time.monotonic()
     steps = trainer.diverged.tolist()
     return TrainedPack(trainer.model, trainer.history, [step or None for step in steps], trainer.seconds)
+
+
+@contextmanager
+def _products(precision: Precision) -> Iterator[None]:
+    """Let the GPU round the operands of float32 matrix products inside, if the precision says so."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _synchronise(device: torch.device) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from torch import cuda
 
+from hvae_core.spec import SpecError
 from sweeps.cell import Cell
 from sweeps.claims import Claim
 from sweeps.estimate import Estimate, estimate, probe
@@ -129,6 +130,8 @@ def _train(
     folder = ledger.folder("runs") / f"{stamp}-{secrets.token_hex(3)}"
     with runner.engine(settings.address, folder) as interrupts:
         ask = runner.resources(settings.gpus_per_trial, settings.cpus_per_trial, note)
+        if plan.spec.train.precision == "tf32" and not ask.gpus:
+            raise SpecError("precision: 'tf32' is not allowed here; it needs a GPU")
         packs = plan.packs(ledger, settings.pack_size, ask.slots)
         _write_request(ledger, plan, packs, config)
         note(summary(plan))

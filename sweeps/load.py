@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 
 from hvae_core.model import HVAE
+from hvae_core.train import DTYPES
 from sweeps.cell import Cell
 from sweeps.files import fingerprint
 from sweeps.ledger import Ledger, LedgerError
@@ -45,7 +46,7 @@ def load_cell(path: Path | str) -> TrainedCell:
     try:
         weights = safetensors.torch.load(content)
         pixels = weights["likelihood.network.out.bias"].shape[-1]
-        model = HVAE.build(cell.model, torch.zeros(pixels, dtype=getattr(torch, cell.train.precision)), [0])
+        model = HVAE.build(cell.model, torch.zeros(pixels, dtype=DTYPES[cell.train.precision]), [0])
         model.load_state_dict(weights)
     except (safetensors.SafetensorError, KeyError, RuntimeError) as error:
         raise LedgerError(f"{file}: is not the weights of {cell.model.name}: {str(error).splitlines()[0]}") from error

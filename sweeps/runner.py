@@ -139,7 +139,7 @@ def trial(config: dict[str, Any]) -> None:
     notes: list[str] = []
     try:
         outcome: str = run_pack(job, Pack(tuple(config["cells"])), note=notes.append)
-    except (OSError, DataError, LedgerError) as error:
+    except (OSError, DataError, LedgerError, SpecError) as error:
         outcome = "trouble"
         notes.append(f"error: {type(error).__name__} under {job.root}: {' '.join(str(error).split())}")
     tune.report({"outcome": outcome, "notes": notes})

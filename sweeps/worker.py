@@ -23,6 +23,7 @@ import torch
 from hvae_core.checkpoint import remove_checkpoints
 from hvae_core.data import DataError, Dataset, load_dataset
 from hvae_core.evaluate import bound_examples, evaluate, importance_bound
+from hvae_core.spec import SpecError
 from hvae_core.train import Interrupted, PackTrainer, TrainedPack, train_pack
 from sweeps import pace
 from sweeps.cell import Cell
@@ -101,7 +102,8 @@ def run_pack(
 
     Damaged files in its way are set aside with a line to `note`. Returns what happened: complete, failed (some cell
     failed or diverged and is recorded as such), held (another live process has the claim), stopped (asked to,
-    checkpoint written). Raises OSError, DataError or LedgerError where disk, data or records are the trouble.
+    checkpoint written). Raises OSError, DataError, LedgerError or SpecError where disk, data, records
+    or what this machine cannot do are the trouble.
     """
     ledger = Ledger(Path(job.root))
     folder = ledger.pack_path(pack.id)
@@ -122,7 +124,7 @@ def run_pack(
                 _train_and_record(job, ledger, pack, open_cells, claim, stop, note)
             except Interrupted:
                 return "stopped" if claim.mine() else "held"
-            except (OSError, DataError, LedgerError):
+            except (OSError, DataError, LedgerError, SpecError):
                 raise  # the machine's trouble, not the cells': they stay pending
             except Exception:  # whatever else training raises must not stop the sweep: recorded with its last lines
                 lines = traceback.format_exc().splitlines()[-LAST_LINES:]

@@ -47,7 +47,7 @@ def test_its_loss_and_gradient_are_those_of_a_pack_of_one(monkeypatch: pytest.Mo
     loss = plain.loss(x[0])
     smoothing = OrnsteinUhlenbeck(torch.tensor([RHO], dtype=torch.float64))
     objective = Objective([ObjectiveSpec(RHO, K)], torch.float64)
-    expected = objective.loss(ours(x, noise, smoothing), 0)
+    expected = objective.loss(ours(x, noise, smoothing), torch.tensor(0))
     assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
     loss.backward()
     expected.sum().backward()

@@ -14,6 +14,7 @@ from hvae_core.spec import ModelSpec, ObjectiveSpec, kl_weight
 from hvae_core.streams import SeedStreams
 
 SPEC = ModelSpec.parse("mlp3x2h3")
+NOW = torch.tensor(0)
 PIXELS, BATCH = 5, 6
 
 
@@ -27,7 +28,7 @@ def loss_of(model: HVAE, objective: ObjectiveSpec, step: int = 7) -> Tensor:
     )
     smoothing = OrnsteinUhlenbeck(torch.tensor([objective.rho], dtype=torch.float64), objective.smoothing)
     terms = model(x.repeat(1, objective.iwae_k, 1), noise, smoothing)
-    return Objective([objective], torch.float64).loss(terms, step)
+    return Objective([objective], torch.float64).loss(terms, torch.tensor(step))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def terms(recon: list[float], kl: list[list[float]]) -> Terms:
 def test_hand_worked(settings: dict[str, Any], step: int, expected: float) -> None:
     batch = terms([-8.0, -12.0], [[-3.0, 1.0], [0.0, 8.0]])
     objective = Objective([ObjectiveSpec(**settings)], torch.float64)
-    assert float(objective.loss(batch, step)) == pytest.approx(expected)
+    assert float(objective.loss(batch, torch.tensor(step))) == pytest.approx(expected)
 
 
 def test_iwae_is_the_log_of_the_mean_weight() -> None:
@@ -92,7 +93,7 @@ def test_iwae_is_the_log_of_the_mean_weight() -> None:
     log_weight = [[-1.0, -5.0], [-2.0, -3.0]]
     flat = terms([log_weight[0][0], log_weight[0][1], log_weight[1][0], log_weight[1][1]], [[0.0] * 4])
     by_hand = [math.log((math.exp(log_weight[0][b]) + math.exp(log_weight[1][b])) / 2) for b in range(2)]
-    loss = Objective([ObjectiveSpec(iwae_k=2)], torch.float64).loss(flat, 0)
+    loss = Objective([ObjectiveSpec(iwae_k=2)], torch.float64).loss(flat, NOW)
     assert float(loss) == pytest.approx(-sum(by_hand) / 2)
 
 
@@ -100,11 +101,14 @@ def test_a_pack_mixes_rho_beta_and_floor_but_no_other_setting() -> None:
     batch = terms([-8.0, -12.0], [[-3.0, 1.0], [0.0, 8.0]])
     two = Terms(batch.recon.repeat(2, 1), batch.kl.repeat(1, 2, 1), batch.top_ratio.repeat(2, 1))
     specs = [ObjectiveSpec(rho=0.2, beta_top=0.5), ObjectiveSpec(rho=0.7, free_bits=5.0)]
-    assert Objective(specs, torch.float64).loss(two, 0).tolist() == pytest.approx([10 - 1 + 2, 10 + 5 + 5])
+    assert Objective(specs, torch.float64).loss(two, NOW).tolist() == pytest.approx([10 - 1 + 2, 10 + 5 + 5])
     with pytest.raises(ValueError, match="must share"):
         Objective([ObjectiveSpec(), ObjectiveSpec(ou_samples=2)], torch.float64)
 
 
 def test_annealing_weight_without_annealing_is_one() -> None:
     assert kl_weight(None, 0) == 1
-    assert [kl_weight((2, 4), step) for step in (0, 2, 3, 4, 6, 9)] == [0, 0, 0.25, 0.5, 1, 1]
+    weights = [0, 0, 0.25, 0.5, 1, 1]
+    assert [kl_weight((2, 4), step) for step in (0, 2, 3, 4, 6, 9)] == weights
+    objective = Objective([ObjectiveSpec(kl_anneal=(2, 4))], torch.float32)
+    assert [float(objective.kl_weight(torch.tensor(step))) for step in (0, 2, 3, 4, 6, 9)] == weights
