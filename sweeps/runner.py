@@ -90,6 +90,8 @@ def engine(address: str, folder: Path) -> Iterator[Interrupts]:
             ray.init(address=address, **options)
         except Exception as error:  # ray raises bare ones where its own processes die under it
             first = (str(error).splitlines() or ["no reason given"])[0]
+            if address == "local":
+                raise OSError(f"Ray did not start: {first}; the same command tries again") from error
             raise SpecError(f"address: {address!r} cannot be used: {first}") from error
         interrupts.install()
         yield interrupts
