@@ -200,7 +200,7 @@ def _train_part(
     note: Callable[[str], None],
 ) -> None:
     """Train these cells as one stacked model and record those that are pending."""
-    started, first, folder = _now(), cells[0], ledger.pack_path(pack.id)
+    began, started, first, folder = time.monotonic(), _now(), cells[0], ledger.pack_path(pack.id)
     pending = [(i, cell) for i, cell in enumerate(cells) if ledger.state(cell.id) == "pending"]
 
     def on_evaluation(trainer: PackTrainer) -> None:
@@ -229,7 +229,11 @@ def _train_part(
         should_stop=lambda: stop() or not claim.mine(),
         note=note,
     )
-    results = measure(trained, cells, data, job.ll_examples, job.device)
+    results = measure(trained, cells, data, job.device)
+    measured = time.monotonic()
+    for result, bound in zip(results, bounds(trained, cells, data, job.ll_examples, job.device), strict=True):
+        result |= bound
+    seconds = {"training": trained.seconds, "bound": time.monotonic() - measured, "whole": time.monotonic() - began}
     if not claim.mine():
         raise Interrupted("another worker took the pack over")
     trained.model.to("cpu")
@@ -251,6 +255,7 @@ def _train_part(
             attempts=ledger.attempts(cell.id) + 1,
             start=started,
             end=_now(),
+            pack_seconds=seconds,
         )
         weights = member_weights(trained.model, i) if job.keep == "weights" else None
         ledger.complete(cell, result, facts, trained.history[i], weights)
@@ -270,29 +275,37 @@ def _cells(ledger: Ledger, pack: Pack) -> list[Cell]:
     return cells
 
 
-def measure(
-    trained: TrainedPack, cells: Sequence[Cell], data: Dataset, ll_examples: int, device: str
+def measure(trained: TrainedPack, cells: Sequence[Cell], data: Dataset, device: str) -> list[dict[str, Any]]:
+    """Take the final metrics of every member on the whole test set."""
+    metrics = evaluate(trained.model, torch.from_numpy(data.test).to(device), [c.member.seed for c in cells], "test")
+    facts = {
+        "test_examples": len(data.test),
+        "seconds": trained.seconds / len(cells),
+        "pack_size": len(cells),
+        "device": device_name(device),
+    }
+    return [metrics.row(i) | facts for i in range(len(cells))]
+
+
+def bounds(
+    trained: TrainedPack, cells: Sequence[Cell], data: Dataset, examples: int, device: str
 ) -> list[dict[str, Any]]:
-    """Take the final metrics of every member on the whole test set, with L_100 on a seeded choice of its images."""
-    seeds = [cell.member.seed for cell in cells]
-    metrics = evaluate(trained.model, torch.from_numpy(data.test).to(device), seeds, "test")
-    chosen = bound_examples(len(data.test), ll_examples)
+    """Take L_100 of every member on a seeded choice of that many test images; with none, say so and no more."""
+    chosen = bound_examples(len(data.test), examples)
     count = len(chosen)
-    rows: list[dict[str, Any]] = [metrics.row(i) for i in range(len(cells))]
-    if count:
-        images = torch.from_numpy(data.test[chosen]).to(device)
-        bound = importance_bound(trained.model, images, BOUND_SAMPLES, seeds)
-        for i, row in enumerate(rows):
-            row["ll_100"] = float(bound.value[i])
-            row["ll_100_se"] = float(bound.standard_error[i]) if count > 1 else None
-            row["ll_100_ess"] = float(bound.effective_samples[i])
-    for row in rows:
-        row["ll_examples"] = count
-        row["test_examples"] = len(data.test)
-        row["seconds"] = trained.seconds / len(cells)
-        row["pack_size"] = len(cells)
-        row["device"] = device_name(device)
-    return rows
+    if not count:
+        return [{"ll_examples": 0}] * len(cells)
+    images = torch.from_numpy(data.test[chosen]).to(device)
+    bound = importance_bound(trained.model, images, BOUND_SAMPLES, [cell.member.seed for cell in cells])
+    return [
+        {
+            "ll_100": float(bound.value[i]),
+            "ll_100_se": float(bound.standard_error[i]) if count > 1 else None,
+            "ll_100_ess": float(bound.effective_samples[i]),
+            "ll_examples": count,
+        }
+        for i in range(len(cells))
+    ]
 
 
 def member_weights(model: torch.nn.Module, member: int) -> bytes:
