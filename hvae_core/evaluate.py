@@ -27,7 +27,7 @@ from hvae_core.model import HVAE, Noise
 from hvae_core.streams import SeedStreams
 
 BLOCK = 500  # examples that share one draw of a pass
-BOUND_BLOCK = 25  # examples, and
+BOUND_BLOCK = 5  # examples, and
 SAMPLE_BLOCK = 100  # importance samples, that share one draw of L_k
 ACTIVE_BLOCK = 50  # examples, each with
 PATHS = 32  # S inner paths, that share one draw of the active-unit estimator
@@ -165,7 +165,7 @@ def importance_bound(model: HVAE, images: Tensor, samples: int, seeds: Sequence[
             k = min(SAMPLE_BLOCK, samples - start)
             streams = SeedStreams(seeds, purpose, block, chunk, device=images.device)
             noise = Noise.split(streams.normal(Noise.size(widths, k * B), dtype=dtype), widths, k * B)
-            log_weight = model(x.repeat(1, k, 1), noise).log_weight.double().unflatten(1, (k, B))
+            log_weight = model(x, noise).log_weight.double().unflatten(1, (k, B))
             total = torch.logaddexp(total, log_weight.logsumexp(1))
             square = torch.logaddexp(square, (2 * log_weight).logsumexp(1))
         bounds.append(total - math.log(samples))

@@ -91,8 +91,7 @@ class BernoulliNetwork(Likelihood):
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x | z) for x (M or 1, N, P) of zeros and ones and z (M, N, D); returns (M, N) in nats."""
-        logits = self.network(z)
-        return -F.binary_cross_entropy_with_logits(logits, x.expand_as(logits), reduction="none").sum(-1)
+        return -F.softplus((1 - 2 * x) * self.network(z)).sum(-1)  # the likelihood of 1 is sigmoid(l), of 0 sigmoid(-l)
 
     def mean(self, z: Tensor) -> Tensor:
         """Pixel probabilities E[x | z] (M, N, P)."""

@@ -112,17 +112,24 @@ class HVAE(nn.Module):
         return model
 
     def infer(self, x: Tensor, noise: Sequence[Tensor]) -> tuple[list[Normal], list[Tensor]]:
-        """Sample bottom-up: x (M or 1, B, P) -> [q(z_i | z_{i-1})] and [z_i (M, B, D_i)], layer 1 first."""
-        qs: list[Normal] = []
-        zs: list[Tensor] = []
-        for posterior, e in zip(self.posteriors, noise, strict=True):
-            q = posterior(zs[-1] if zs else x)
-            qs.append(q)
-            zs.append(q.sample(e))
+        """Sample bottom-up: x (M or 1, B, P) -> [q(z_i | z_{i-1})] and [z_i (M, N, D_i)], layer 1 first.
+
+        Noise (M or 1, N, D_i) for N = k B rows takes k samples of each example, as (k, B) along the rows.
+        """
+        q: Normal = self.posteriors[0](x)
+        N = noise[0].shape[1]
+        qs = [Normal(_rows(q.mean, N), _rows(q.std, N))]
+        zs = [qs[0].sample(noise[0])]
+        for posterior, e in zip(self.posteriors[1:], noise[1:], strict=True):
+            qs.append(posterior(zs[-1]))
+            zs.append(qs[-1].sample(e))
         return qs, zs
 
     def forward(self, x: Tensor, noise: Noise, smoothing: OrnsteinUhlenbeck | None = None) -> Terms:
-        """Return the terms of one pass over x (M or 1, B, P), with the generator's conditionals smoothed if asked."""
+        """Return the terms of one pass over x (M or 1, B, P), with the generator's conditionals smoothed if asked.
+
+        With noise for k B rows, those of k samples of each example (see `infer`).
+        """
         qs, zs = self.infer(x, noise.posterior)
         terms: list[Tensor] = []
         for i, prior in enumerate(self.priors):
@@ -132,7 +139,8 @@ class HVAE(nn.Module):
         standard = standard_like(qs[-1])
         terms.append(kl(qs[-1], standard))
         top_ratio = qs[-1].log_prob(zs[-1]) - standard.log_prob(zs[-1])
-        return Terms(self.likelihood.log_prob(x, zs[0]), torch.stack(terms), top_ratio)
+        recon = self.likelihood.log_prob(_rows(x, zs[0].shape[1]), zs[0])
+        return Terms(recon, torch.stack(terms), top_ratio)
 
     @torch.no_grad()
     def generate(self, noise: Sequence[Tensor]) -> Tensor:
@@ -147,3 +155,8 @@ class HVAE(nn.Module):
         """E[x | z_1] (M, B, P) for a z_1 drawn given x (M or 1, B, P)."""
         z = self.posteriors[0](x).sample(noise[0])
         return self.likelihood.mean(z)
+
+
+def _rows(x: Tensor, count: int) -> Tensor:
+    """Repeat the rows of x (M, B, P) until there are `count`."""
+    return x if x.shape[1] == count else x.repeat(1, count // x.shape[1], 1)

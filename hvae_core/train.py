@@ -127,7 +127,7 @@ class PackTrainer:
 
     def _step(self) -> Tensor:
         """One step as the device sees it: nothing here may read what Python changes from step to step, or wait."""
-        x = self.minibatches.draw(self.train.batch_size).repeat(1, self.objective.iwae_k, 1)
+        x = self.minibatches.draw(self.train.batch_size)
         self.optimiser.zero_grad(set_to_none=True)
         with _products(self.train.precision):
             terms = self.model(x, self.draw_noise(), self.smoothing)

@@ -27,7 +27,7 @@ def loss_of(model: HVAE, objective: ObjectiveSpec, step: int = 7) -> Tensor:
         SeedStreams([0], "n").normal(size, dtype=torch.float64), SPEC.latents, rows, objective.ou_samples
     )
     smoothing = OrnsteinUhlenbeck(torch.tensor([objective.rho], dtype=torch.float64), objective.smoothing)
-    terms = model(x.repeat(1, objective.iwae_k, 1), noise, smoothing)
+    terms = model(x, noise, smoothing)
     return Objective([objective], torch.float64).loss(terms, torch.tensor(step))
 
 
