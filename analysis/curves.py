@@ -102,7 +102,7 @@ def settings(curve: Curve) -> dict[str, str]:
         "smoothing": f"smoothing {curve['smoothing']}",
         "beta_top": "β_top = c(ρ, K), unsmoothed" if beta is None else f"β_top = {beta:g}",
         "kl_anneal": "no KL annealing" if anneal is None else f"KL annealing {anneal}",
-        "free_bits": "no free bits" if bits is None else f"free bits {bits:g} nats",
+        "free_bits": "no free bits" if bits is None else f"free bits {bits:g} nat{'s' * (bits != 1)}",
         "iwae_k": f"IWAE k = {curve['iwae_k']}",
         "steps": f"{curve['steps']:,} steps",
         "batch_size": f"batch {curve['batch_size']}",

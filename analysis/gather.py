@@ -96,12 +96,12 @@ def gather(directories: Sequence[Path]) -> Gathered:
     read: dict[Path, int] = {}  # cells found, by resolved directory
     for given in directories:
         damaged: list[str] = []
-        below = _results_directories(given)
+        below = results_directories(given)
         for directory in below:
             if directory.resolve() not in read:
                 lines: list[str] = []
                 read[directory.resolve()] = merger.add_all(directory, lines)
-                notes.extend(_shortened(lines, directory))
+                notes.extend(shortened(lines, directory))
                 damaged.extend(lines)
         if not any(read[directory.resolve()] for directory in below):
             why = f"every cell is damaged, the first: {damaged[0]}" if damaged else "no cell is recorded in it"
@@ -137,7 +137,7 @@ def columns(depth: int) -> list[str]:
     ]
 
 
-def _results_directories(given: Path) -> list[Path]:
+def results_directories(given: Path) -> list[Path]:
     """Return the directory itself if it holds cells, else those directly below it that look like results."""
     try:
         if not given.exists():
@@ -214,7 +214,8 @@ def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _shortened(lines: Sequence[str], directory: Path) -> list[str]:
+def shortened(lines: Sequence[str], directory: Path) -> list[str]:
+    """Keep the first few lines about a directory and count the rest."""
     if len(lines) <= MAX_NOTES:
         return list(lines)
     return [*lines[:MAX_NOTES], f"{directory}: and {len(lines) - MAX_NOTES} more damaged files, left out as well"]

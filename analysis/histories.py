@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.gather import _results_directories, _shortened
+from analysis.gather import results_directories, shortened
 from sweeps.files import DamagedFileError
 from sweeps.ledger import Ledger
 
@@ -28,7 +28,7 @@ def histories(directories: Sequence[Path], frame: pd.DataFrame) -> tuple[dict[st
     states = dict(zip(frame["cell_id"], frame["state"], strict=True))
     found: dict[str, pd.DataFrame] = {}
     notes: list[str] = []
-    below = [directory for given in directories for directory in _results_directories(given)]
+    below = [directory for given in directories for directory in results_directories(given)]
     for directory in {path.resolve(): path for path in below}.values():
         ledger, damaged = Ledger(directory), list[str]()
         for cell_id in ledger.cell_ids():
@@ -45,7 +45,7 @@ def histories(directories: Sequence[Path], frame: pd.DataFrame) -> tuple[dict[st
                 continue
             if len(history) > len(found.get(cell_id, ())):
                 found[cell_id] = history
-        notes += _shortened(damaged, directory)
+        notes += shortened(damaged, directory)
     return found, notes
 
 

@@ -65,7 +65,8 @@ def choose_cells(
 def label_of(cell: pd.Series) -> str:
     """Two or three short lines: model and data, rho, what the top layer does."""
     units = f"top KL {cell['kl_top']:.2f} nats, {cell['au_top']} active"
-    return f"{cell['dataset']} {cell['model']}\n{cell['method']}, ρ = {cell['rho']:g}\n{units}"
+    beta = "" if cell["beta_top"] == 1 else f", β_top = {cell['beta_top']:.3g}"
+    return f"{cell['dataset']} {cell['model']}\n{cell['method']}, ρ = {cell['rho']:g}{beta}\n{units}"
 
 
 def draw_samples(rows: Sequence[Row], title: bool = True) -> Figure:

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
-MAX_JSON_BYTES = 64 * 2**20
+MAX_BYTES = 64 * 2**20
 
 
 class DamagedFileError(ValueError):
@@ -54,8 +54,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise DamagedFileError(path, "is no regular file")
-        if found.st_size > MAX_JSON_BYTES:
-            raise DamagedFileError(path, f"larger than {MAX_JSON_BYTES} bytes")
+        if found.st_size > MAX_BYTES:
+            raise DamagedFileError(path, f"larger than {MAX_BYTES} bytes")
         value = json.loads(path.read_bytes(), parse_constant=_refuse)
     except FileNotFoundError:
         return None

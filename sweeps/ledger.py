@@ -21,7 +21,16 @@ from typing import Any, Literal
 
 from hvae_core.spec import SpecError
 from sweeps.cell import ID, SCHEMA, Cell, content_id
-from sweeps.files import DamagedFileError, fingerprint, is_finite, read_json, set_aside, write_bytes, write_json
+from sweeps.files import (
+    MAX_BYTES,
+    DamagedFileError,
+    fingerprint,
+    is_finite,
+    read_json,
+    set_aside,
+    write_bytes,
+    write_json,
+)
 
 State = Literal["complete", "failed", "diverged", "pending"]
 METRICS = ("elbo", "recon", "kl_total", "kl_top", "au_top")
@@ -272,6 +281,8 @@ class Ledger:
         path = self.cell_path(cell_id) / "history.csv"
         if path.is_symlink() or not path.is_file():
             return []
+        if path.stat().st_size > MAX_BYTES:
+            raise DamagedFileError(path, f"larger than {MAX_BYTES} bytes")
         try:
             rows = list(csv.DictReader(path.read_text().splitlines(), strict=True))
             return [{name: float(value) for name, value in row.items()} for row in rows]
