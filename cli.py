@@ -31,13 +31,13 @@ from sweeps.loggers import LOGGERS
 from sweeps.request import (
     grid_models,
     ledger_at,
-    local_resources,
     method_objectives,
     resolved,
     rho_objectives,
     run_settings,
     sweep_spec,
 )
+from sweeps.resources import local_resources
 
 if TYPE_CHECKING:
     from analysis.report import Report
@@ -429,9 +429,9 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
     if dry_run or plan_only:
         if dry_run:
             plan = plan_sweep(ledger, spec, settings.retry_failed)
-            packs = plan.packs(ledger, settings.pack_size, ask.slots)
+            packs = plan.packs(ledger, settings.pack_size, ask)
         else:
-            plan, packs = record_request(ledger, spec, settings, ask.slots, written, out)
+            plan, packs = record_request(ledger, spec, settings, ask, written, out)
         expected = forecast(ledger, plan, packs, ask, job, timed=probe)
         if not as_json:
             click.echo("\n".join(plan.table()))

@@ -26,7 +26,7 @@ from sweeps import runner
 from sweeps.grid import DataSource, SweepSpec
 from sweeps.ledger import Ledger
 from sweeps.plan import plan_sweep, request_entry
-from sweeps.request import Resources
+from sweeps.resources import Resources
 from sweeps.worker import CHECKPOINT_SECONDS, Job
 
 SHAPES = (("mlp4x16h64", 64, 11), ("mlp4x40", 100, 11), ("mlp4x40", 100, 64))
@@ -62,7 +62,7 @@ def sweep(trials: int, keep: bool) -> tuple[float, float, float]:
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder))
         plan = plan_sweep(ledger, spec)
-        packs = plan.packs(ledger, 1, 1)
+        packs = plan.packs(ledger, 1)
         ledger.add_request(request_entry(spec, packs, {}), plan.cells)
         job = Job(folder, references=((data.checksum, data.reference),), ll_examples=50)
         began = time.perf_counter()

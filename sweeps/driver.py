@@ -23,7 +23,8 @@ from sweeps.journal import Journal
 from sweeps.ledger import Ledger, Pack
 from sweeps.plan import Plan, plan_sweep, request_entry
 from sweeps.progress import Progress
-from sweeps.request import Resources, RunSettings
+from sweeps.request import RunSettings
+from sweeps.resources import Resources, local_memory
 from sweeps.worker import Job, device_name, tidy
 
 PROBE_MODEL_STEPS = 100_000  # a run that trains more, and cannot be told from complete cells, is timed first
@@ -67,7 +68,7 @@ def run_sweep(
 
 
 def record_request(
-    ledger: Ledger, spec: SweepSpec, settings: RunSettings, slots: int, config: Mapping[str, Any], console: Console
+    ledger: Ledger, spec: SweepSpec, settings: RunSettings, ask: Resources, config: Mapping[str, Any], console: Console
 ) -> tuple[Plan, list[Pack]]:
     """Plan a request and write it down without running it; workers can take it up from there."""
     ledger.root.mkdir(parents=True, exist_ok=True)
@@ -77,7 +78,7 @@ def record_request(
         plan = plan_sweep(ledger, spec, settings.retry_failed)
         for cell in plan.retry:
             ledger.reopen(cell)
-        packs = plan.packs(ledger, settings.pack_size, slots)
+        packs = plan.packs(ledger, settings.pack_size, ask)
         _write_request(ledger, plan, packs, config)
     return plan, packs
 
@@ -130,9 +131,11 @@ def _train(
     folder = ledger.folder("runs") / f"{stamp}-{secrets.token_hex(3)}"
     with runner.engine(settings.address, folder) as interrupts:
         ask = runner.resources(settings.gpus_per_trial, settings.cpus_per_trial, note)
+        if settings.address == "local":
+            ask = replace(ask, memory=local_memory(ask.gpus, ask.slots))
         if plan.spec.train.precision == "tf32" and not ask.gpus:
             raise SpecError("precision: 'tf32' is not allowed here; it needs a GPU")
-        packs = plan.packs(ledger, settings.pack_size, ask.slots)
+        packs = plan.packs(ledger, settings.pack_size, ask)
         _write_request(ledger, plan, packs, config)
         note(summary(plan))
         note(f"packs: {len(packs)}, one Ray Tune trial each, {ask}")

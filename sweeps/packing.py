@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sweeps.cell import Cell
 from sweeps.ledger import Pack
@@ -16,16 +16,23 @@ from sweeps.ledger import Pack
 MAX_MEMBERS = 64  # where the size of a pack is left to us
 
 
-def plan_packs(cells: Sequence[Cell], size: int | None = None, slots: int = 1) -> list[Pack]:
+def plan_packs(
+    cells: Sequence[Cell],
+    size: int | None = None,
+    slots: int = 1,
+    room: Callable[[Cell], int] = lambda cell: MAX_MEMBERS,
+    across_seeds: bool = False,
+) -> list[Pack]:
     """Group cells into packs, in the cells' order; a pure function of its arguments.
 
-    Cells that share a pack key and a seed go together. With `size`, a pack has at most that many members. Without,
-    groups are halved, the largest first, until there is a pack for every slot (CPU core or GPU), so that none idles.
+    Cells that share a pack key go together, each seed apart unless across_seeds. With `size`, a pack has at most that
+    many members. Without, it has no more than there is room for, and packs are halved, the largest first, until there
+    is one for every slot (CPU core or GPU), so that none idles.
     """
     groups: dict[tuple[object, ...], list[Cell]] = {}
     for cell in cells:
-        groups.setdefault((cell.member.seed, *cell.pack_key), []).append(cell)
-    parts = [part for group in groups.values() for part in _chunks(group, size or MAX_MEMBERS)]
+        groups.setdefault((0 if across_seeds else cell.member.seed, *cell.pack_key), []).append(cell)
+    parts = [part for group in groups.values() for part in _chunks(group, size or room(group[0]))]
     while size is None and len(parts) < slots:
         largest = max(range(len(parts)), key=lambda i: len(parts[i]), default=None)
         if largest is None or len(parts[largest]) == 1:

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from hvae_core.memory import member_bytes
 from hvae_core.spec import SpecError
 from sweeps.cell import Cell
 from sweeps.files import DamagedFileError
 from sweeps.grid import DataSource, SweepSpec
 from sweeps.ledger import Ledger, Pack, State
-from sweeps.packing import plan_packs, recorded_packs
+from sweeps.packing import MAX_MEMBERS, plan_packs, recorded_packs
+from sweeps.resources import Resources
 
 Found = State | Literal["new", "stale"]
 FOUND: tuple[Found, ...] = ("new", "pending", "complete", "failed", "diverged", "stale")
+ONE_CORE = Resources(cpus=1, gpus=0, slots=1)
 TO_TRAIN: tuple[Found, ...] = ("new", "pending", "stale")
 
 
@@ -53,13 +56,22 @@ class Plan:
         sides = [str.ljust, str.ljust, *[str.rjust] * (len(rows[0]) - 2)]
         return ["  ".join(side(word, n) for side, word, n in zip(sides, row, widths, strict=True)) for row in rows]
 
-    def packs(self, ledger: Ledger, size: int | None, slots: int) -> list[Pack]:
-        """Choose the packs that train the pending cells: those recorded for them before, and new ones for the rest."""
+    def packs(self, ledger: Ledger, size: int | None = None, ask: Resources = ONE_CORE) -> list[Pack]:
+        """Choose the packs that train the pending cells: those recorded for them before, and new ones for the rest.
+
+        A GPU, which small packs leave idle, gets the seeds of a model together.
+        """
         pending = {cell.id for cell in self.pending}
         old = recorded_packs(self.pending, ledger.packs(), pending)
         covered = {cell for pack in old for cell in pack.cells}
         rest = [cell for cell in self.pending if cell.id not in covered]
-        return old + plan_packs(rest, size, max(1, slots - len(old)))
+        pixels = {data.checksum: data.pixels for data in self.spec.data}
+
+        def room(cell: Cell) -> int:
+            each = member_bytes(cell.model, cell.member.objective, cell.train, pixels[cell.checksum])
+            return MAX_MEMBERS if ask.memory is None else min(MAX_MEMBERS, max(1, ask.memory // each))
+
+        return old + plan_packs(rest, size, max(1, ask.slots - len(old)), room, across_seeds=ask.gpus > 0)
 
 
 def plan_sweep(ledger: Ledger, spec: SweepSpec, retry_failed: bool = False) -> Plan:

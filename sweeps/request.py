@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,41 +119,3 @@ def resolved(command: str, given: Mapping[str, Any], spec: SweepSpec) -> dict[st
     found["rho"] = list(options.floats("rho", given["rho"]))
     settings = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
     return {"command": command, **settings, **found}
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What each trial asks for, and how many trials run at once."""
-
-    cpus: int
-    gpus: float
-    slots: int
-
-    @property
-    def device(self) -> str:
-        """Torch device inside a trial."""
-        return "cuda" if self.gpus else "cpu"
-
-    @property
-    def threads(self) -> int:
-        """Torch threads inside a trial."""
-        return 1 if self.gpus else self.cpus
-
-    def __str__(self) -> str:
-        unit = f"{self.gpus:g} GPU and {self.cpus}" if self.gpus else f"{self.cpus}"
-        return f"{unit} CPU core{'s' if self.cpus > 1 else ''} each, {self.slots} at once"
-
-
-def usable_cpus() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def local_resources(settings: RunSettings) -> Resources:
-    """Say what a trial would get on this machine, without starting Ray."""
-    import torch
-
-    there = torch.cuda.device_count()
-    gpus = (1.0 if settings.gpus_per_trial is None else settings.gpus_per_trial) if there else 0.0
-    slots = usable_cpus() // settings.cpus_per_trial
-    return Resources(settings.cpus_per_trial, gpus, max(1, min(slots, int(there // gpus)) if gpus else slots))

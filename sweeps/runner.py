@@ -25,7 +25,7 @@ from hvae_core.spec import SpecError
 from sweeps.claims import holder_of
 from sweeps.interrupts import Interrupts
 from sweeps.ledger import Ledger, LedgerError, Pack
-from sweeps.request import Resources, usable_cpus
+from sweeps.resources import Resources, usable_cpus
 from sweeps.worker import LAST_LINES, Job, run_pack
 
 _ENVIRONMENT = {

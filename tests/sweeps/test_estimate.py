@@ -13,6 +13,7 @@ from sweeps.estimate import Estimate, estimate, probe
 from sweeps.grid import SweepSpec, rho_axis
 from sweeps.ledger import Ledger
 from sweeps.plan import plan_sweep, request_entry
+from sweeps.resources import Resources
 from sweeps.worker import Job
 
 Make = Callable[..., dict[str, Any]]
@@ -21,14 +22,14 @@ Make = Callable[..., dict[str, Any]]
 def record(ledger: Ledger, spec: SweepSpec, result: Make, **facts: Any) -> None:
     """Record a request and complete all its cells with these facts."""
     plan = plan_sweep(ledger, spec)
-    ledger.add_request(request_entry(spec, plan.packs(ledger, None, 1), {}), plan.cells)
+    ledger.add_request(request_entry(spec, plan.packs(ledger), {}), plan.cells)
     for cell in plan.pending:
         ledger.complete(cell, result(**facts), {}, [])
 
 
 def predict(ledger: Ledger, spec: SweepSpec, slots: int = 1, device: str = "cpu", size: int | None = None) -> Estimate:
     plan = plan_sweep(ledger, spec)
-    return estimate(ledger, plan, plan.packs(ledger, size, slots), slots, device)
+    return estimate(ledger, plan, plan.packs(ledger, size, Resources(1, 0, slots)), slots, device)
 
 
 def test_nothing_measured_is_unknown_not_guessed(ledger: Ledger, spec: SweepSpec) -> None:
@@ -79,7 +80,7 @@ def test_a_checkpoint_shortens_what_is_left(ledger: Ledger, spec: SweepSpec, res
     record(ledger, spec, result, seconds=1.2)
     longer = replace(spec, train=replace(spec.train, steps=100), seeds=(0,))
     plan = plan_sweep(ledger, longer)
-    (pack,) = plan.packs(ledger, None, 1)
+    (pack,) = plan.packs(ledger)
     before = estimate(ledger, plan, [pack], 1, "cpu").wall_seconds
     (ledger.pack_path(pack.id) / "checkpoint-75").mkdir(parents=True)
     after = estimate(ledger, plan, [pack], 1, "cpu").wall_seconds
@@ -102,7 +103,7 @@ def test_timed_steps_fill_what_complete_cells_leave_open(ledger: Ledger, spec: S
     for wanted, asked, basis in ((spec, {}, "complete cells"), (other, {"mlp2x3h6"}, "timed steps")):
         longer = replace(wanted, train=replace(wanted.train, steps=1000))
         plan = plan_sweep(ledger, longer)
-        packs = plan.packs(ledger, None, 1)
+        packs = plan.packs(ledger)
         speeds = probe(job, ledger, plan, packs, "cpu")
         assert len(speeds) == len(asked)
         found = estimate(ledger, plan, packs, 1, "cpu", speeds)

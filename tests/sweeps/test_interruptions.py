@@ -37,7 +37,7 @@ def invoke(ledger: Ledger, spec: SweepSpec, stop: Callable[[], bool] | None = No
     """Do what one invocation does, without Ray: repair, plan, record, train what is missing."""
     ledger.repair(spec.cells())
     plan = plan_sweep(ledger, spec)
-    packs = plan.packs(ledger, None, 1)
+    packs = plan.packs(ledger)
     ledger.add_request(request_entry(spec, packs, {}), plan.cells)
     for pack in packs:
         run_pack(job_of(ledger, spec), pack, stop)

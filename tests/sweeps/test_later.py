@@ -20,7 +20,7 @@ from sweeps.worker import Job, run_pack
 @pytest.fixture
 def trained(ledger: Ledger, spec: SweepSpec) -> Ledger:
     plan = plan_sweep(ledger, spec)
-    packs = plan.packs(ledger, None, 1)
+    packs = plan.packs(ledger)
     ledger.add_request(request_entry(spec, packs, {}), plan.cells)
     for pack in packs:
         run_pack(Job(str(ledger.root), references=((spec.data[0].checksum, spec.data[0].reference),)), pack)

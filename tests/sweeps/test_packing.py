@@ -46,6 +46,19 @@ def test_one_data_set_on_two_cores_is_two_packs_of_nearly_one_size() -> None:
     assert [len(pack.cells) for pack in plan_packs(cells(11, 1), size=4)] == [4, 3, 4]
 
 
+@given(st.integers(1, 30), st.integers(1, 3), st.integers(1, 20), st.integers(1, 9))
+def test_seeds_together_and_no_more_than_there_is_room_for(rhos: int, seeds: int, room: int, slots: int) -> None:
+    grid = cells(rhos, seeds, 2)
+    packs = plan_packs(grid, None, slots, lambda cell: room if cell.dataset == "d0" else 2 * room, across_seeds=True)
+    by_id = {cell.id: cell for cell in grid}
+    assert sorted(cell for pack in packs for cell in pack.cells) == sorted(by_id)
+    for pack in packs:
+        assert len({by_id[cell].pack_key for cell in pack.cells}) == 1
+        assert len(pack.cells) <= (room if by_id[pack.cells[0]].dataset == "d0" else 2 * room)
+    if room >= rhos * seeds and slots <= 2:
+        assert len(packs) == 2
+
+
 def test_seeds_come_one_after_the_other() -> None:
     packs = plan_packs(cells(5, 3))
     seeds = {cell.id: cell.member.seed for cell in cells(5, 3)}

@@ -6,16 +6,18 @@ from typing import Any
 
 import pytest
 
+from hvae_core.memory import member_bytes
 from hvae_core.spec import SpecError
 from sweeps.grid import SweepSpec, rho_axis
 from sweeps.ledger import Ledger
 from sweeps.plan import plan_sweep, request_entry
+from sweeps.resources import Resources
 
 
 def run(ledger: Ledger, spec: SweepSpec, result: Callable[..., dict[str, Any]], how_many: int | None = None) -> None:
     """Pretend to run a request: record it and complete its first pending cells."""
     plan = plan_sweep(ledger, spec)
-    ledger.add_request(request_entry(spec, plan.packs(ledger, None, 1), {}), plan.cells)
+    ledger.add_request(request_entry(spec, plan.packs(ledger), {}), plan.cells)
     for cell in plan.pending[:how_many]:
         ledger.complete(cell, result(), {}, [])
 
@@ -39,11 +41,11 @@ def test_a_request_is_its_grid_minus_what_is_complete(
 def test_the_rest_of_an_interrupted_request_keeps_its_packs(
     ledger: Ledger, spec: SweepSpec, result: Callable[..., dict[str, Any]]
 ) -> None:
-    planned = plan_sweep(ledger, spec).packs(ledger, None, 1)
+    planned = plan_sweep(ledger, spec).packs(ledger)
     run(ledger, spec, result, how_many=1)
     rest = plan_sweep(ledger, spec)
     assert rest.counts()["pending"] == 3
-    assert rest.packs(ledger, None, 8) == planned, "the same members, whatever the machine's size now"
+    assert rest.packs(ledger, None, Resources(1, 0, 8)) == planned, "the same members, whatever the machine's size now"
 
 
 def test_failed_cells_wait_for_a_retry(ledger: Ledger, spec: SweepSpec, result: Callable[..., dict[str, Any]]) -> None:
@@ -92,3 +94,14 @@ def test_the_table_adds_up(ledger: Ledger, spec: SweepSpec, result: Callable[...
         **{"complete": "1", "failed": "0", "diverged": "0", "stale": "0"},
     }
     assert len(heading) == len(line)
+
+
+def test_a_pack_takes_no_more_memory_than_there_is(ledger: Ledger, spec: SweepSpec) -> None:
+    """Room for one member is a pack for each; on a GPU with room for all, the seeds of a model go together."""
+    plan, pixels = plan_sweep(ledger, spec), spec.data[0].pixels
+    each = max(member_bytes(c.model, c.member.objective, c.train, pixels) for c in plan.cells)
+    tight = plan.packs(ledger, None, Resources(1, 0, 1, memory=each))
+    assert {len(pack.cells) for pack in tight} == {1}
+    together = plan.packs(ledger, None, Resources(1, 1, 1, memory=100 * each))
+    assert sum(len(pack.cells) for pack in together) == len(plan.cells)
+    assert len(together) < len(plan.packs(ledger))

@@ -19,7 +19,7 @@ Make = Callable[..., dict[str, Any]]
 
 def planned(ledger: Ledger, spec: SweepSpec) -> list[Pack]:
     plan = plan_sweep(ledger, spec)
-    packs = plan.packs(ledger, None, 1)
+    packs = plan.packs(ledger)
     ledger.add_request(request_entry(spec, packs, {}), plan.cells)
     return packs
 

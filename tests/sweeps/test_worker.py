@@ -29,7 +29,7 @@ def job(ledger: Ledger, spec: SweepSpec) -> Job:
 @pytest.fixture
 def packs(ledger: Ledger, spec: SweepSpec) -> list[Pack]:
     plan = plan_sweep(ledger, spec)
-    packs = plan.packs(ledger, None, 1)
+    packs = plan.packs(ledger)
     ledger.add_request(request_entry(spec, packs, {}), plan.cells)
     return packs
 
@@ -166,7 +166,7 @@ def test_a_diverged_member_is_recorded_alone(ledger: Ledger, spec: SweepSpec, jo
     """A learning rate that no float survives takes every member; a NaN put into one member takes only that one."""
     wild = replace(spec, train=replace(spec.train, lr=1e30))
     plan = plan_sweep(ledger, wild)
-    packs = plan.packs(ledger, None, 1)
+    packs = plan.packs(ledger)
     ledger.add_request(request_entry(wild, packs, {}), plan.cells)
     assert run_pack(job, packs[0]) == "failed"
     record = ledger.record(packs[0].cells[0])
