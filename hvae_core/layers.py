@@ -91,7 +91,8 @@ class BernoulliNetwork(Likelihood):
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x | z) for x (M or 1, N, P) of zeros and ones and z (M, N, D); returns (M, N) in nats."""
-        return -F.softplus((1 - 2 * x) * self.network(z)).sum(-1)  # the likelihood of 1 is sigmoid(l), of 0 sigmoid(-l)
+        against = (1 - 2 * x) * self.network(z)  # a 1 has the likelihood sigmoid(l), a 0 has sigmoid(-l)
+        return -F.softplus(against, threshold=40.0).sum(-1)  # exact to float64 from there on
 
     def mean(self, z: Tensor) -> Tensor:
         """Pixel probabilities E[x | z] (M, N, P)."""

@@ -67,9 +67,11 @@ def test_sigma_is_positive_where_its_network_is_not() -> None:
     assert float(network(torch.zeros(1, 1, 2)).std.detach()) == pytest.approx(SIGMA_FLOOR)
 
 
-def test_bernoulli_log_prob_equals_torch_distributions() -> None:
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_bernoulli_log_prob_equals_torch_distributions(scale: float) -> None:
     likelihood = BernoulliNetwork(2, 3, 4, 5).double()
     glorot_uniform(likelihood, [0, 1])
+    likelihood.network.out.weight.data.mul_(scale)
     z, x = normals(1, 2, 6, 3), (normals(2, 1, 6, 5) > 0).double()
     oracle = Bernoulli(logits=likelihood.network(z)).log_prob(x.expand(2, -1, -1)).sum(-1)
     torch.testing.assert_close(likelihood.log_prob(x, z), oracle, rtol=1e-12, atol=1e-12)
