@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,12 @@ RUNNING = together(
     setting("--pack", default="auto", metavar="auto|N", help="Models that train together as one stacked model."),
     setting("--gpus-per-trial", type=float, help="GPUs of each trial.  [default: 1 where there are GPUs]"),
     setting("--cpus-per-trial", type=int, default=1, help="CPU cores of each trial."),
-    setting("--address", default="local", help="local: a Ray of our own; auto or HOST:PORT: one that runs."),
+    setting(
+        "--address",
+        environment=["RAY_ADDRESS"],
+        default="local",
+        help="local: a Ray of our own; auto or HOST:PORT: one that runs.",
+    ),
     setting("--max-failures", type=int, default=2, help="How often a trial whose worker died is started again."),
     setting("--fail-fast", is_flag=True, help="Stop at the first cell that fails or diverges, or worker that dies."),
     setting("--log", type=click.Choice(LOGGERS), multiple=True, help="Write each cell that ends as a run there too."),
@@ -95,6 +101,7 @@ RUNNING = together(
     click.option("--probe", is_flag=True, help="Time a few steps for the estimate where no complete cell tells."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
     click.option("--plan-only", is_flag=True, help="Record the request for `hvae-sweep work` and run nothing."),
+    click.option("--workers", type=click.IntRange(1), help="With --plan-only: how many are to share the packs."),
 )
 
 
@@ -166,10 +173,11 @@ def depth_width(**given: Any) -> int:
 def work(directory: str, wait: bool) -> int:
     """Be one worker: take packs from the requests recorded in DIRECTORY until none is left.
 
-    No Ray. Any number may run at once, on any hosts that share the directory.
+    No Ray. Any number may run at once, on any hosts that share the directory. With --no-wait, what others hold at the
+    end is theirs and counts in no exit status. SIGUSR1, as SIGTERM, lets it write a checkpoint and stop: exit 138.
     """
     from sweeps.driver import exit_status, say
-    from sweeps.work import work_through
+    from sweeps.work import held_elsewhere, work_through
 
     ledger = ledger_at("directory", directory)
     if not ledger.requests():
@@ -179,7 +187,9 @@ def work(directory: str, wait: bool) -> int:
     _write_tables(ledger.root, out)
     if troubles:
         fail("; ".join(troubles), ERROR)
-    return SIGNAL + signal if signal else exit_status(ledger, [record.cell for record in ledger.records()])
+    theirs = set() if wait else held_elsewhere(ledger)
+    cells = [record.cell for record in ledger.records() if record.cell.id not in theirs]
+    return SIGNAL + signal if signal else exit_status(ledger, cells)
 
 
 @sweep.command()
@@ -410,7 +420,9 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
     from sweeps.worker import Job
 
     ctx = click.get_current_context()
-    dry_run, probe, as_json, plan_only = (given.pop(name) for name in ("dry_run", "probe", "as_json", "plan_only"))
+    dry_run, probe, as_json, plan_only, workers = (
+        given.pop(name) for name in ("dry_run", "probe", "as_json", "plan_only", "workers")
+    )
     for name in ("config", "preset", "quick"):
         given.pop(name)
     ledger = ledger_at("out", given["out"])
@@ -426,6 +438,10 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
         out.print(f"{preset or 'quick'}: {words}", markup=False, highlight=False, soft_wrap=True)
     job = Job.of(ledger.root, {"settings": written, "request": spec.to_dict()})
     ask = local_resources(settings)
+    if workers is not None:
+        if not plan_only:
+            raise SpecError(f"workers: {workers} is for --plan-only; Ray counts its own")
+        ask = replace(ask, slots=workers)
     if dry_run or plan_only:
         if dry_run:
             plan = plan_sweep(ledger, spec, settings.retry_failed)
