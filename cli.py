@@ -39,6 +39,8 @@ from sweeps.request import (
     run_settings,
     sweep_spec,
 )
+from sweeps.submissions import BACKENDS, Backend, Submission, new_name
+from sweeps.submit import SubmitCommand, plan_request, scheduler_options, script_of, submit_job
 
 if TYPE_CHECKING:
     from analysis.report import Report
@@ -192,6 +194,57 @@ def work(directory: str, wait: bool) -> int:
     return SIGNAL + signal if signal else exit_status(ledger, cells)
 
 
+@sweep.command(cls=SubmitCommand, context_settings={"ignore_unknown_options": True})
+@click.option("--backend", type=click.Choice(BACKENDS), default="slurm", help="ray-job: a Ray that runs, RAY_ADDRESS.")
+@click.option("--array", type=click.IntRange(1, 10_000), help="Elements of a Slurm job array.  [default: 1]")
+@click.option("--ray", is_flag=True, help="Not an array but one exclusive Slurm allocation with a Ray over its nodes.")
+@click.option("--dry-run", is_flag=True, help="Print the script; record and submit nothing.")
+@click.argument("others", nargs=-1, type=click.UNPROCESSED, metavar="[SCHEDULER'S OPTIONS] -- REQUEST")
+@click.pass_context
+def submit(
+    ctx: click.Context, backend: Backend, array: int | None, ray: bool, dry_run: bool, others: tuple[str, ...]
+) -> None:
+    """Submit a request, `rho ...`, `methods ...` or `depth-width ...`, to a cluster's scheduler.
+
+    Other long options go to the scheduler as they are: --partition gpu --gres gpu:1 --time 4:00:00. Each element of
+    an array is one worker; all share the packs of the request.
+    """
+    if ray and array:
+        raise SpecError(f"array: {array} is not allowed with --ray, which is one job; give it --nodes")
+    if backend != "slurm" and (ray or array):
+        raise SpecError(f"{'ray' if ray else 'array'}: is not allowed with --backend {backend}; it is Slurm's")
+    elements = None if ray or backend != "slurm" else array or 1
+    options, request = scheduler_options(backend, others), ctx.meta["request"]
+    ledger, packs = plan_request(ctx, request, elements, dry_run)
+    job = Submission(new_name(), backend, elements or 1, tuple(request))
+    script = script_of(job, ledger, alone=elements is None, options=options)
+    if dry_run:
+        click.echo(script, nl=False)
+        return
+    if elements is not None and packs == 0:
+        click.echo("nothing to submit: no cell is pending")
+        return
+    if elements is not None and elements > packs:
+        click.echo(f"note: {elements} elements for {packs} packs: {elements - packs} will find nothing to do", err=True)
+    job = submit_job(job, ledger, script, options)
+    _print_facts({"results": str(ledger.root), "job": job.id, "elements": job.elements, "folder": job.name}, False)
+
+
+@sweep.command()
+@click.argument("directory", type=click.Path())
+def cancel(directory: str) -> None:
+    """Cancel what was submitted for DIRECTORY and may still run; its workers write checkpoints first."""
+    from sweeps.submissions import cancel as stop
+    from sweeps.submissions import job_states, submissions
+
+    live = [state.submission for state in job_states(submissions(ledger_at("directory", directory))) if state.live]
+    for job in live:
+        stop(job)
+        click.echo(f"cancelled: {job.backend} job {job.id}")
+    if not live:
+        click.echo("nothing to cancel")
+
+
 @sweep.command()
 @click.argument("directory", type=click.Path())
 @click.option("--samples", type=click.IntRange(1, 10**6), default=5000, help="k: importance samples for each image.")
@@ -231,25 +284,30 @@ def evaluate(directory: str, samples: int, examples: int, data_dir: str | None, 
 def status(directory: str, watch: bool, as_json: bool) -> None:
     """Say what is done and what is going on in DIRECTORY, wherever it runs, with the curves so far."""
     from sweeps.status import read_status
+    from sweeps.submissions import Queue
 
     ledger = ledger_at("directory", directory)
-    found = read_status(ledger)
-    if not found.curves and not found.damaged and not ledger.requests():
+    found, queue = read_status(ledger), Queue(ledger)
+    if not found.curves and not found.damaged and not ledger.requests() and not queue.look():
         raise SpecError(f"directory: {directory!r} is no results directory; it must hold the records of a sweep")
     out = Console(soft_wrap=True)
     if as_json:
-        click.echo(json.dumps(found.to_dict()))
+        click.echo(json.dumps({**found.to_dict(), "jobs": [job.to_dict() for job in queue.look()]}))
         return
+
+    def text(unicode: bool) -> str:
+        return "\n".join(found.lines(unicode, [job.line() for job in queue.look()]))
+
     if not (watch and out.is_terminal):
-        click.echo("\n".join(found.lines(unicode=out.encoding.startswith("utf"))))
+        click.echo(text(out.encoding.startswith("utf")))
     with Live(console=out, auto_refresh=False) if watch and out.is_terminal else nullcontext() as live:
         while watch and found.pending:
             if live is not None:
-                live.update(Text("\n".join(found.lines(unicode=True))), refresh=True)
+                live.update(Text(text(unicode=True)), refresh=True)
             time.sleep(WATCH_SECONDS)
             found = read_status(ledger)
             if live is None:
-                click.echo("\n" + "\n".join(found.lines(unicode=out.encoding.startswith("utf"))))
+                click.echo("\n" + text(out.encoding.startswith("utf")))
 
 
 @sweep.command()

@@ -20,6 +20,7 @@ from sweeps.exits import ERROR, HELD, NOTHING, SIGNAL, USAGE, NothingError
 from sweeps.files import DamagedFileError
 from sweeps.ledger import LedgerError
 from sweeps.presets import PRESETS, QUICK
+from sweeps.programs import SchedulerError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
 NOT_IN_CONFIG = {"config", "dry_run", "as_json", "plan_only", "workers", "probe", "help"}
@@ -62,7 +63,7 @@ class Group(click.Group):
             fail(str(error), HELD)
         except NothingError as error:
             fail(str(error), NOTHING)
-        except (LedgerError, DamagedFileError, OSError) as error:
+        except (LedgerError, DamagedFileError, SchedulerError, OSError) as error:
             fail(str(error), ERROR)
         except click.Abort:
             fail("interrupted", SIGNAL + 2)
