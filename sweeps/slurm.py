@@ -94,9 +94,10 @@ def cancel(name: str) -> None:
 
 
 def _header(folder: Path, options: Options) -> str:
+    log = "%A_%a.log" if "array" in options else "%j.log"
     ours: dict[str, str | None] = {
         "job-name": folder.name,
-        "output": str(folder / "%A_%a.log") if "array" in options else str(folder / "%j.log"),
+        "output": f"{str(folder).replace('%', '%%')}/{log}",
         "open-mode": "append",
         "requeue": None,
         "signal": f"B:USR1@{WARNING_SECONDS}",

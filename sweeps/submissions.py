@@ -60,7 +60,7 @@ class JobState:
     def line(self) -> str:
         """One line for a person."""
         job = self.submission
-        many = f" of {job.elements} elements" if job.elements > 1 else ""
+        many = f" ({job.elements} elements)" if job.elements > 1 else ""
         what = f"{job.backend} job {job.id}{many}"
         if self.states is None:
             return f"{what}: state unknown here: {self.reason}"
