@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,6 +128,25 @@ def test_as_many_packs_as_workers(here: Path) -> None:
     done = sweep(*TINY, "--workers", "4")
     assert done.exit_code == 2
     assert "--plan-only" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "address"),
+    [
+        ([], {}, "local"),
+        ([], {"RAY_ADDRESS": "10.0.0.1:6379"}, "10.0.0.1:6379"),
+        ([], {"RAY_ADDRESS": "10.0.0.1:6379", "HVAE_ADDRESS": "auto"}, "auto"),
+        (["--address", "local"], {"RAY_ADDRESS": "10.0.0.1:6379"}, "local"),
+    ],
+)
+def test_where_the_address_comes_from(
+    here: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], environment: dict[str, str], address: str
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert sweep(*TINY, *words, "--plan-only").exit_code == 0
+    assert tomllib.loads((here / "results" / "sweep.toml").read_text())["address"] == address
 
 
 def test_jobs_that_somebody_else_wrote_down_are_passed_over(ledger: Ledger) -> None:
