@@ -41,6 +41,7 @@ CLUSTER = """
 trap 'scontrol requeue "$SLURM_JOB_ID"' USR1    # the time limit is near: go on from the last checkpoints in a new one
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 export RAY_USAGE_STATS_ENABLED=0
+srun --ntasks-per-node=1 {ray} stop --force >/dev/null 2>&1    # what a run that was cut off left on these nodes
 srun --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_ON_NODE" \\
     {ray} symmetric-run --address "$head:6379" --min-nodes "$SLURM_JOB_NUM_NODES" \\
     --num-cpus "$SLURM_CPUS_ON_NODE" --num-gpus "${{SLURM_GPUS_ON_NODE:-0}}" \\

@@ -9,7 +9,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,9 @@ def until() -> Until:
 class Slurm:
     """The daemons, and what to ask them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, isolated: bool = False) -> None:
+        """Isolated: jobs live in a process table of their own, and see nobody else's processes."""
+        self.isolation = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc") if isolated else ()
         self.folder, self.configuration = folder, folder / "slurm.conf"
         self.daemons: list[subprocess.Popen[bytes]] = []
         (folder / "state").mkdir()
@@ -84,15 +87,15 @@ class Slurm:
         """Start one after the other, as each asks the one before; raises AssertionError if that fails."""
         files = {name: f"--{name}={self.folder}/munge.{name.partition('-')[0]}" for name in ("key-file", "pid-file")}
         more = [*files.values(), f"--log-file={self.folder}/munge.log", f"--seed-file={self.folder}/munge.seed"]
-        self._daemon("munged", "--foreground", "--force", f"--socket={self.folder}/munge.socket", *more)
+        self._daemon(["munged", "--foreground", "--force", f"--socket={self.folder}/munge.socket", *more])
         wait_until((self.folder / "munge.socket").exists, 10, self.said)
-        self._daemon("slurmctld", "-D", "-i")
+        self._daemon(["slurmctld", "-D", "-i"])
         wait_until(lambda: "is UP" in self.ask("scontrol", "ping"), 20, self.said)
-        self._daemon("slurmd", "-D")
+        self._daemon(["slurmd", "-D"], self.isolation)
         wait_until(lambda: self.ask("sinfo", "--noheader", "--format=%t").strip() == "idle", 30, self.said)
 
-    def _daemon(self, name: str, *arguments: str) -> None:
-        command = [str(find(name)), *arguments]
+    def _daemon(self, command: Sequence[str], prefix: Sequence[str] = ()) -> None:
+        command = [*prefix, str(find(command[0])), *command[1:]]
         with (self.folder / "said").open("ab") as said:
             self.daemons.append(subprocess.Popen(command, stdout=said, stderr=said, env=self.environment()))
 
@@ -135,8 +138,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def slurm() -> Iterator[Slurm]:
+@contextmanager
+def running(isolated: bool = False) -> Iterator[Slurm]:
+    """Have a Slurm for a while; skips the test with a word on why there can be none."""
     missing = [name for name in (*DAEMONS, "sbatch") if find(name) is None]
     if missing:
         pytest.skip(f"needs a Slurm to start: no {', '.join(missing)} here (Debian: slurm-wlm, munge)")
@@ -144,7 +148,7 @@ def slurm() -> Iterator[Slurm]:
         pytest.skip("needs a Slurm to start: only root can")
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))
     folder.chmod(0o755)  # munged trusts no other
-    slurm = Slurm(folder)
+    slurm = Slurm(folder, isolated)
     try:
         try:
             slurm.start()
@@ -154,6 +158,18 @@ def slurm() -> Iterator[Slurm]:
     finally:
         slurm.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Slurm]:
+    with running() as found:
+        yield found
+
+
+@pytest.fixture
+def isolated_slurm() -> Iterator[Slurm]:
+    with running(isolated=True) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
