@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -23,6 +24,8 @@ def answer(*command: str) -> str:
     except subprocess.TimeoutExpired as error:
         raise SchedulerError(f"{name}: no answer within {SECONDS:g} s") from error
     if done.returncode:
-        said = "; ".join(line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip())
-        raise SchedulerError(f"{said[-LONGEST:] or f'exit status {done.returncode}'} ({name})")
+        lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        raised = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
+        said = raised[-1] if raised else "; ".join(lines)  # of a traceback only what it is about
+        raise SchedulerError(f"{said[:LONGEST] or f'exit status {done.returncode}'} ({name})")
     return done.stdout

@@ -15,7 +15,7 @@ from sweeps.programs import SchedulerError, answer
 
 RAY = str(Path(sys.executable).with_name("ray"))
 COMMAND = str(Path(sys.executable).with_name("hvae-sweep"))
-STATES = ("PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED")
+STATES = ("pending", "running", "stopped", "succeeded", "failed")
 
 
 def script(words: Sequence[str]) -> str:
@@ -32,11 +32,11 @@ def submit(name: str, script: Path, options: Mapping[str, str | None]) -> str:
 
 def state(name: str) -> str:
     """Return what Ray says of a job, in lower case; raises SchedulerError."""
-    said = answer(RAY, "job", "status", name)
-    found = re.search(rf"\b({'|'.join(STATES)})\b", said)
+    said = answer(RAY, "job", "status", name).lower().rpartition(f"'{name.lower()}'")[2]
+    found = re.search("|".join(STATES), said)
     if found is None:
         raise SchedulerError(f"ray: no state of {name} in its answer")
-    return found[1].lower()
+    return found[0]
 
 
 def cancel(name: str) -> None:

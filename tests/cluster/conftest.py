@@ -138,6 +138,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
 @contextmanager
 def running(isolated: bool = False) -> Iterator[Slurm]:
     """Have a Slurm for a while; skips the test with a word on why there can be none."""

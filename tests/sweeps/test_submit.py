@@ -180,7 +180,7 @@ def test_the_states_of_jobs(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_job_of_ray_and_its_state(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The words that go to `ray job`; that Ray understands them is seen where ray[default] is installed."""
     ray = here / "ray"
-    ray.write_text('#!/bin/bash\necho "$@" >> asked\necho "Status for job \'x\': RUNNING"\n')
+    ray.write_text('#!/bin/bash\necho "$@" >> asked\necho "Status for job \'$3\': RUNNING"\n')
     ray.chmod(0o755)
     monkeypatch.setattr(ray_job, "RAY", str(ray))
     done = sweep("submit", "--backend", "ray-job", "--entrypoint-num-cpus", "1", "--", *TINY)
@@ -198,9 +198,17 @@ def test_a_job_of_ray_and_its_state(here: Path, monkeypatch: pytest.MonkeyPatch)
     assert stop == f"job stop --no-wait {name}"
 
 
+TRACEBACK = "echo 'Traceback (most recent' >&2; echo '  File x' >&2; echo 'a.BError: why' >&2; echo more >&2; exit 1"
+
+
 @pytest.mark.parametrize(
     ("program", "said"),
-    [("echo one >&2; echo two >&2; exit 3", "one; two"), ("exit 3", "exit status 3"), ("echo out; exit 1", "out")],
+    [
+        ("echo one >&2; echo two >&2; exit 3", "one; two"),
+        ("exit 3", "exit status 3"),
+        ("echo out; exit 1", "out"),
+        (TRACEBACK, "a.BError: why"),
+    ],
 )
 def test_a_program_in_trouble_is_one_line(program: str, said: str) -> None:
     with pytest.raises(SchedulerError, match=f"^{said} \\(bash\\)$"):
