@@ -45,8 +45,8 @@ def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tup
             for request in ledger.requests():
                 job = Job.of(ledger.root, request, _device())
                 outcomes |= _work_request(ledger, job, request, asked, note, troubles)
-            if outcomes <= {"held"}:
-                if not (outcomes and wait):
+            if outcomes.isdisjoint(("complete", "failed")):
+                if not (wait and "held" in outcomes):
                     break
                 asked.wait(WAIT_SECONDS)
         tidy(ledger)
