@@ -28,7 +28,7 @@ unit: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q
 
 test-faults: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q --durations=10 tests/faults
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q --durations=10 tests/faults tests/cluster/faults
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,8 @@ from sweeps.request import (
     sweep_spec,
 )
 from sweeps.resources import local_resources
+from sweeps.submissions import BACKENDS, Backend, Submission, new_name
+from sweeps.submit import SubmitCommand, plan_request, scheduler_options, script_of, submit_job
 
 if TYPE_CHECKING:
     from analysis.report import Report
@@ -86,7 +89,12 @@ RUNNING = together(
     setting("--pack", default="auto", metavar="auto|N", help="Models that train together as one stacked model."),
     setting("--gpus-per-trial", type=float, help="GPUs of each trial.  [default: 1 where there are GPUs]"),
     setting("--cpus-per-trial", type=int, default=1, help="CPU cores of each trial."),
-    setting("--address", default="local", help="local: a Ray of our own; auto or HOST:PORT: one that runs."),
+    setting(
+        "--address",
+        environment=["RAY_ADDRESS"],
+        default="local",
+        help="local: a Ray of our own; auto or HOST:PORT: one that runs.",
+    ),
     setting("--max-failures", type=int, default=2, help="How often a trial whose worker died is started again."),
     setting("--fail-fast", is_flag=True, help="Stop at the first cell that fails or diverges, or worker that dies."),
     setting("--log", type=click.Choice(LOGGERS), multiple=True, help="Write each cell that ends as a run there too."),
@@ -95,6 +103,7 @@ RUNNING = together(
     click.option("--probe", is_flag=True, help="Time a few steps for the estimate where no complete cell tells."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
     click.option("--plan-only", is_flag=True, help="Record the request for `hvae-sweep work` and run nothing."),
+    click.option("--workers", type=click.IntRange(1), help="With --plan-only: how many are to share the packs."),
 )
 
 
@@ -166,10 +175,11 @@ def depth_width(**given: Any) -> int:
 def work(directory: str, wait: bool) -> int:
     """Be one worker: take packs from the requests recorded in DIRECTORY until none is left.
 
-    No Ray. Any number may run at once, on any hosts that share the directory.
+    No Ray. Any number may run at once, on any hosts that share the directory. With --no-wait, what others hold at the
+    end is theirs and counts in no exit status. SIGUSR1, as SIGTERM, lets it write a checkpoint and stop: exit 138.
     """
     from sweeps.driver import exit_status, say
-    from sweeps.work import work_through
+    from sweeps.work import held_elsewhere, work_through
 
     ledger = ledger_at("directory", directory)
     if not ledger.requests():
@@ -179,7 +189,60 @@ def work(directory: str, wait: bool) -> int:
     _write_tables(ledger.root, out)
     if troubles:
         fail("; ".join(troubles), ERROR)
-    return SIGNAL + signal if signal else exit_status(ledger, [record.cell for record in ledger.records()])
+    theirs = set() if wait else held_elsewhere(ledger)
+    cells = [record.cell for record in ledger.records() if record.cell.id not in theirs]
+    return SIGNAL + signal if signal else exit_status(ledger, cells)
+
+
+@sweep.command(cls=SubmitCommand, context_settings={"ignore_unknown_options": True})
+@click.option("--backend", type=click.Choice(BACKENDS), default="slurm", help="ray-job: a Ray that runs, RAY_ADDRESS.")
+@click.option("--array", type=click.IntRange(1, 10_000), help="Elements of a Slurm job array.  [default: 1]")
+@click.option("--ray", is_flag=True, help="Not an array but one exclusive Slurm allocation with a Ray over its nodes.")
+@click.option("--dry-run", is_flag=True, help="Print the script; record and submit nothing.")
+@click.argument("others", nargs=-1, type=click.UNPROCESSED, metavar="[SCHEDULER'S OPTIONS] -- REQUEST")
+@click.pass_context
+def submit(
+    ctx: click.Context, backend: Backend, array: int | None, ray: bool, dry_run: bool, others: tuple[str, ...]
+) -> None:
+    """Submit a request, `rho ...`, `methods ...` or `depth-width ...`, to a cluster's scheduler.
+
+    Other long options go to the scheduler as they are: --partition gpu --gres gpu:1 --time 4:00:00. Each element of
+    an array is one worker; all share the packs of the request.
+    """
+    if ray and array:
+        raise SpecError(f"array: {array} is not allowed with --ray, which is one job; give it --nodes")
+    if backend != "slurm" and (ray or array):
+        raise SpecError(f"{'ray' if ray else 'array'}: is not allowed with --backend {backend}; it is Slurm's")
+    elements = None if ray or backend != "slurm" else array or 1
+    options, request = scheduler_options(backend, others), ctx.meta["request"]
+    ledger, packs = plan_request(ctx, request, elements, dry_run)
+    job = Submission(new_name(), backend, elements or 1, tuple(request))
+    script = script_of(job, ledger, alone=elements is None, options=options)
+    if dry_run:
+        click.echo(script, nl=False)
+        return
+    if elements is not None and packs == 0:
+        click.echo("nothing to submit: no cell is pending")
+        return
+    if elements is not None and elements > packs:
+        click.echo(f"note: {elements} elements for {packs} packs: {elements - packs} will find nothing to do", err=True)
+    job = submit_job(job, ledger, script, options)
+    _print_facts({"results": str(ledger.root), "job": job.id, "elements": job.elements, "folder": job.name}, False)
+
+
+@sweep.command()
+@click.argument("directory", type=click.Path())
+def cancel(directory: str) -> None:
+    """Cancel what was submitted for DIRECTORY and may still run; its workers write checkpoints first."""
+    from sweeps.submissions import cancel as stop
+    from sweeps.submissions import job_states, submissions
+
+    live = [state.submission for state in job_states(submissions(ledger_at("directory", directory))) if state.live]
+    for job in live:
+        stop(job)
+        click.echo(f"cancelled: {job.backend} job {job.id}")
+    if not live:
+        click.echo("nothing to cancel")
 
 
 @sweep.command()
@@ -221,25 +284,30 @@ def evaluate(directory: str, samples: int, examples: int, data_dir: str | None, 
 def status(directory: str, watch: bool, as_json: bool) -> None:
     """Say what is done and what is going on in DIRECTORY, wherever it runs, with the curves so far."""
     from sweeps.status import read_status
+    from sweeps.submissions import Queue
 
     ledger = ledger_at("directory", directory)
-    found = read_status(ledger)
-    if not found.curves and not found.damaged and not ledger.requests():
+    found, queue = read_status(ledger), Queue(ledger)
+    if not found.curves and not found.damaged and not ledger.requests() and not queue.look():
         raise SpecError(f"directory: {directory!r} is no results directory; it must hold the records of a sweep")
     out = Console(soft_wrap=True)
     if as_json:
-        click.echo(json.dumps(found.to_dict()))
+        click.echo(json.dumps({**found.to_dict(), "jobs": [job.to_dict() for job in queue.look()]}))
         return
+
+    def text(unicode: bool) -> str:
+        return "\n".join(found.lines(unicode, [job.line() for job in queue.look()]))
+
     if not (watch and out.is_terminal):
-        click.echo("\n".join(found.lines(unicode=out.encoding.startswith("utf"))))
+        click.echo(text(out.encoding.startswith("utf")))
     with Live(console=out, auto_refresh=False) if watch and out.is_terminal else nullcontext() as live:
         while watch and found.pending:
             if live is not None:
-                live.update(Text("\n".join(found.lines(unicode=True))), refresh=True)
+                live.update(Text(text(unicode=True)), refresh=True)
             time.sleep(WATCH_SECONDS)
             found = read_status(ledger)
             if live is None:
-                click.echo("\n" + "\n".join(found.lines(unicode=out.encoding.startswith("utf"))))
+                click.echo("\n" + text(out.encoding.startswith("utf")))
 
 
 @sweep.command()
@@ -410,7 +478,9 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
     from sweeps.worker import Job
 
     ctx = click.get_current_context()
-    dry_run, probe, as_json, plan_only = (given.pop(name) for name in ("dry_run", "probe", "as_json", "plan_only"))
+    dry_run, probe, as_json, plan_only, workers = (
+        given.pop(name) for name in ("dry_run", "probe", "as_json", "plan_only", "workers")
+    )
     for name in ("config", "preset", "quick"):
         given.pop(name)
     ledger = ledger_at("out", given["out"])
@@ -426,6 +496,10 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
         out.print(f"{preset or 'quick'}: {words}", markup=False, highlight=False, soft_wrap=True)
     job = Job.of(ledger.root, {"settings": written, "request": spec.to_dict()})
     ask = local_resources(settings)
+    if workers is not None:
+        if not plan_only:
+            raise SpecError(f"workers: {workers} is for --plan-only; Ray counts its own")
+        ask = replace(ask, slots=workers)
     if dry_run or plan_only:
         if dry_run:
             plan = plan_sweep(ledger, spec, settings.retry_failed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -20,9 +20,10 @@ from sweeps.exits import ERROR, HELD, NOTHING, SIGNAL, USAGE, NothingError
 from sweeps.files import DamagedFileError
 from sweeps.ledger import LedgerError
 from sweeps.presets import PRESETS, QUICK
+from sweeps.programs import SchedulerError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
-NOT_IN_CONFIG = {"config", "dry_run", "as_json", "plan_only", "probe", "help"}
+NOT_IN_CONFIG = {"config", "dry_run", "as_json", "plan_only", "workers", "probe", "help"}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -62,7 +63,7 @@ class Group(click.Group):
             fail(str(error), HELD)
         except NothingError as error:
             fail(str(error), NOTHING)
-        except (LedgerError, DamagedFileError, OSError) as error:
+        except (LedgerError, DamagedFileError, SchedulerError, OSError) as error:
             fail(str(error), ERROR)
         except click.Abort:
             fail("interrupted", SIGNAL + 2)
@@ -80,10 +81,10 @@ def console() -> Console:
     return Console(stderr=True)
 
 
-def setting(*names: str, **keywords: Any) -> Callable[[F], F]:
-    """Declare an option that the environment (HVAE_*) and a configuration file can also set."""
+def setting(*names: str, environment: Sequence[str] = (), **keywords: Any) -> Callable[[F], F]:
+    """Declare an option that the environment (HVAE_*, then the names given) and a configuration file can also set."""
     key = names[0].lstrip("-").replace("-", "_")
-    return click.option(*names, envvar=f"HVAE_{key.upper()}", **keywords)
+    return click.option(*names, envvar=[f"HVAE_{key.upper()}", *environment], **keywords)
 
 
 def together(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
@@ -149,7 +150,7 @@ def spelled(settings: Mapping[str, Any], names: Iterable[str]) -> str:
 
 def misspelt(group: click.Group, environment: Mapping[str, str]) -> list[str]:
     """Return a line on every HVAE_* variable that sets nothing in a group that has settings."""
-    known = [str(option.envvar).removeprefix("HVAE_") for option in _options(group) if option.envvar]
+    known = [name.removeprefix("HVAE_") for option in _options(group) for name in option.envvar or ()]
     found = [name.removeprefix("HVAE_") for name in sorted(environment) if known and name.startswith("HVAE_")]
     notes = []
     for name in found:

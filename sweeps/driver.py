@@ -130,6 +130,8 @@ def _train(
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = ledger.folder("runs") / f"{stamp}-{secrets.token_hex(3)}"
     with runner.engine(settings.address, folder) as interrupts:
+        if settings.address != "local":
+            runner.check_nodes(ledger.root, folder)
         ask = runner.resources(settings.gpus_per_trial, settings.cpus_per_trial, note)
         if settings.address == "local":
             ask = replace(ask, memory=local_memory(ask.gpus, ask.slots))

@@ -25,6 +25,7 @@ from hvae_core.spec import SpecError
 from sweeps.claims import holder_of
 from sweeps.interrupts import Interrupts
 from sweeps.ledger import Ledger, LedgerError, Pack
+from sweeps.nodes import differences, leave_marker, look, own_versions
 from sweeps.resources import Resources, usable_cpus
 from sweeps.worker import LAST_LINES, Job, run_pack
 
@@ -46,9 +47,11 @@ for _name, _value in _ENVIRONMENT.items():
 import ray  # noqa: E402
 import torch  # noqa: E402
 from ray import tune  # noqa: E402
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
 
 RAY_DIED = "Ray died under this run; the same command goes on where it was"
 LOOK_SECONDS = 5.0  # between looks at whether Ray still lives
+NODE_SECONDS = 90.0  # for a node to start a process and answer
 DRAIN_SECONDS = 12.0  # workers get this long to write their checkpoints after a signal
 OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray takes: nothing large goes through it
 
@@ -100,12 +103,34 @@ def engine(address: str, folder: Path) -> Iterator[Interrupts]:
 def _reach(address: str) -> None:
     """Raise SpecError unless something listens at HOST:PORT: Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise SpecError(f"address: {address!r} is not allowed; it must be local, auto or HOST:PORT")
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
     except OSError as error:
         raise SpecError(f"address: {address!r} cannot be reached: {error.strerror or error}") from error
+
+
+def check_nodes(root: Path, folder: Path) -> None:
+    """Raise SpecError unless every node that can train sees the folder of this run and has this machine's versions."""
+    token = leave_marker(folder)
+    ask = ray.remote(num_cpus=0, max_retries=0)(look)
+    asked = []
+    for node in ray.nodes():
+        if node["Alive"] and node["Resources"].get("CPU"):
+            address = node["NodeManagerAddress"]
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            asked.append((address, ask.options(scheduling_strategy=there).remote(str(folder), address)))
+    found = []
+    for address, answer in asked:
+        try:
+            found.append(ray.get(answer, timeout=NODE_SECONDS))
+        except Exception as error:  # ray raises many kinds; each means that the node cannot run us
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            raise SpecError(f"address: node {address} cannot run hvae-sweep: {reason}") from error
+    lines = differences(root, token, own_versions(), found)
+    if lines:
+        raise SpecError(f"address: {'; '.join(lines)}")
 
 
 def resources(gpus_per_trial: float | None, cpus_per_trial: int, note: Callable[[str], None]) -> Resources:

@@ -66,8 +66,8 @@ class Status:
         """Cells that are still to be trained."""
         return sum(curve.counts["pending"] for curve in self.curves)
 
-    def lines(self, unicode: bool = True) -> list[str]:
-        """Return the whole for a person, whose terminal may not have the block characters."""
+    def lines(self, unicode: bool = True, jobs: Sequence[str] = ()) -> list[str]:
+        """Return the whole, with what schedulers say, for a person whose terminal may not have the block characters."""
         blocks = BLOCKS if unicode else ASCII_BLOCKS
         total = sum(sum(curve.counts.values()) for curve in self.curves)
         by = [f"run by {self.driver}"] if self.driver else []
@@ -75,7 +75,7 @@ class Status:
         by += [f"{len(self.workers)} packs in training on {', '.join(hosts)}"] if self.workers else []
         head = f"{self.root}: {total} cells; {', '.join(by) or 'nobody works on it'}"
         damaged = [f"damaged: {line}" for line in self.damaged[:5]]
-        return [head, *(line for curve in self.curves for line in curve.lines(blocks)), *damaged]
+        return [head, *jobs, *(line for curve in self.curves for line in curve.lines(blocks)), *damaged]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the same as JSON values."""

@@ -1,4 +1,7 @@
-"""One worker without Ray: takes packs from the recorded requests until none is left."""
+"""One worker without Ray: takes packs from the recorded requests until none is left.
+
+SIGINT, SIGTERM and SIGUSR1, which schedulers can send before a time limit, let it write a checkpoint and stop.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,22 @@ from types import FrameType
 import torch
 
 from hvae_core.spec import SpecError
-from sweeps.claims import HeldError
+from sweeps.claims import HeldError, holder_of
 from sweeps.journal import Journal
 from sweeps.ledger import Ledger, LedgerError
 from sweeps.loggers import LOGGERS
 from sweeps.progress import describe
-from sweeps.worker import Job, run_pack, tidy
+from sweeps.worker import Job, Outcome, run_pack, tidy
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 WAIT_SECONDS = 5.0  # between looks at packs that others hold
 
 
 def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tuple[int | None, list[str]]:
     """Train every recorded pack with pending cells that no live worker holds.
 
-    Returns the signal that stopped it, if one did, and a line on each pack whose records cannot be used. With
-    `wait`, stays until every other pack is done, and takes over those whose holder died.
+    Returns the signal that stopped it, if one did, and a line on each pack whose records cannot be used. Looks again
+    for as long as it finds work, since holders die meanwhile; with `wait`, until every pack is done.
     """
     stopped: list[int] = []
     troubles: dict[str, None] = {}
@@ -34,15 +38,17 @@ def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tup
         stopped.append(number)
         asked.set()
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
     try:
         while not asked.is_set():
-            held = False
+            outcomes: set[Outcome] = set()
             for request in ledger.requests():
-                held |= _work_request(ledger, Job.of(ledger.root, request, _device()), request, asked, note, troubles)
-            if not (held and wait):
-                break
-            asked.wait(WAIT_SECONDS)
+                job = Job.of(ledger.root, request, _device())
+                outcomes |= _work_request(ledger, job, request, asked, note, troubles)
+            if outcomes.isdisjoint(("complete", "failed")):
+                if not (wait and "held" in outcomes):
+                    break
+                asked.wait(WAIT_SECONDS)
         tidy(ledger)
         if not asked.is_set():
             try:
@@ -63,9 +69,9 @@ def _work_request(
     asked: threading.Event,
     note: Callable[[str], None],
     troubles: dict[str, None],
-) -> bool:
-    """Take the request's open packs in their order; returns whether others hold any of them."""
-    held = False
+) -> set[Outcome]:
+    """Take the request's open packs in their order; returns what happened to any of them."""
+    outcomes: set[Outcome] = set()
     for pack in ledger.packs([request]).values():
         open_cells = [cell for cell in pack.cells if ledger.state(cell) == "pending"]
         if not open_cells or asked.is_set():
@@ -75,12 +81,18 @@ def _work_request(
         except LedgerError as error:
             troubles[str(error)] = None
             continue
-        held |= outcome == "held"
+        outcomes.add(outcome)
         for cell in open_cells:
             record = ledger.record(cell)
             if outcome in ("complete", "failed") and record is not None:
                 note(describe(record))
-    return held
+    return outcomes
+
+
+def held_elsewhere(ledger: Ledger) -> set[str]:
+    """Return the cells of packs that a live worker holds."""
+    packs = ledger.packs().values()
+    return {cell for pack in packs if holder_of(ledger.pack_path(pack.id) / "claim") for cell in pack.cells}
 
 
 def _logs(ledger: Ledger) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -79,6 +80,35 @@ def test_a_node_that_leaves_in_mid_training_costs_nothing(
         assert tell("facts")["nodes"] == 2
     assert numbers(root) == reference(REQUEST)
     lab.tidy(root, killed=True)
+
+
+RAY = str(Path(sys.executable).with_name("ray"))
+NODE = ["--num-cpus", "1", "--object-store-memory", str(80 * 2**20), "--block", "--disable-usage-stats"]
+ELSEWHERE = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"')
+
+
+@pytest.mark.parametrize("trouble", ["files", "versions"])
+def test_a_node_with_other_files_or_versions_stops_it_before_anything_is_trained(
+    lab: Lab, trouble: str, one_line: Callable[[str], str], wait_until: Callable[..., object]
+) -> None:
+    """One node sees the results directory, the other something else in its place, or has another torch."""
+    root = lab.folder / "results"
+    root.mkdir()
+    (lab.folder / "other" / "torch-1.2.3.dist-info").mkdir(parents=True)
+    (lab.folder / "other" / "torch-1.2.3.dist-info" / "METADATA").write_text("Name: torch\nVersion: 1.2.3\n")
+    path = os.pathsep.join([str(lab.folder / "other"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    prefix = (*ELSEWHERE, str(root)) if trouble == "files" else ("env", f"PYTHONPATH={path}")
+    with cluster(lab, 0, 1) as tell:
+        address = tell("facts")["address"]
+        lab.start(RAY, "start", "--address", address, *NODE, prefix=prefix)
+        wait_until(lambda: tell("facts")["nodes"] == 3, 60, "the third node")
+        ended = lab.run(*REQUEST, "--out", "results", "--address", address)
+    assert ended.code == 2
+    line = one_line(ended.stderr)
+    assert line.count("node ") == 1, "the other node is as it should be"
+    assert (f"does not see {root}" if trouble == "files" else "torch 1.2.3 (here ") in line
+    assert not (root / "sweep.json").exists()
+    assert not (root / "cells").exists()
 
 
 def test_a_ray_of_somebody_else_is_not_touched(

@@ -10,10 +10,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from sweeps.ledger import Ledger
+import cli
+from sweeps.claims import Claim
+from sweeps.grid import SweepSpec
+from sweeps.ledger import Ledger, Pack
+from sweeps.plan import plan_sweep, request_entry
+from sweeps.work import held_elsewhere, work_through
+from sweeps.worker import Job, run_pack
 
 COMMAND = str(Path(sys.executable).with_name("hvae-sweep"))
 GRID = ["--model", "mlp2x3h6", "--datasets", "bars.npz", "--ou-samples", "2", "--batch-size", "8", "--ll-examples", "0"]
@@ -27,6 +35,14 @@ def results(root: Path) -> dict[str, dict[str, object]]:
     ledger = Ledger(root)
     found = {cell: json.loads((ledger.cell_path(cell) / "result.json").read_text()) for cell in ledger.cell_ids()}
     return {cell: {k: v for k, v in result.items() if k != "seconds"} for cell, result in found.items()}
+
+
+def planned(ledger: Ledger, spec: SweepSpec) -> list[Pack]:
+    """Record a request of two packs, one for each seed."""
+    plan = plan_sweep(ledger, spec)
+    packs = plan.packs(ledger)
+    ledger.add_request(request_entry(spec, packs, {"ll_examples": 0}), plan.cells)
+    return packs
 
 
 @pytest.mark.timeout(150)
@@ -71,14 +87,46 @@ def test_three_workers_one_killed_equal_one_alone(tmp_path: Path, write_images: 
 
 
 @pytest.mark.timeout(100)
-def test_a_worker_asked_to_stop_leaves_a_checkpoint(tmp_path: Path, write_images: Callable[..., Path]) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 138)], ids=["TERM", "USR1"])
+def test_a_worker_asked_to_stop_leaves_a_checkpoint(
+    tmp_path: Path, write_images: Callable[..., Path], number: signal.Signals, code: int
+) -> None:
     write_images(tmp_path / "bars.npz")
     assert run(tmp_path, "rho", *GRID, "--rho", "0.5", "--steps", "100000", "--plan-only").returncode == 0
     worker = subprocess.Popen([COMMAND, "work", "results"], cwd=tmp_path, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not list((tmp_path / "results").glob("packs/*/progress.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    worker.send_signal(signal.SIGTERM)
-    assert worker.wait(timeout=20) == 143
+    worker.send_signal(number)
+    assert worker.wait(timeout=20) == code
     assert list((tmp_path / "results").glob("packs/*/checkpoint-*"))
     assert not list((tmp_path / "results").glob("packs/*/claim"))
+
+
+def test_what_others_hold_is_no_failure_of_a_worker_that_does_not_wait(ledger: Ledger, spec: SweepSpec) -> None:
+    first, second = planned(ledger, spec)
+    with Claim(ledger.pack_path(first.id) / "claim"):
+        done = CliRunner().invoke(cli.sweep, ["work", str(ledger.root), "--no-wait"])
+        assert done.exit_code == 0, done.stderr
+        assert [ledger.state(cell) for cell in (*first.cells, *second.cells)] == ["pending"] * 2 + ["complete"] * 2
+        assert held_elsewhere(ledger) == set(first.cells)
+    assert held_elsewhere(ledger) == set(), "what nobody holds is nobody else's"
+
+
+def test_a_worker_that_does_not_wait_looks_again_after_work(
+    ledger: Ledger, spec: SweepSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The holder of the first pack dies while the second is trained."""
+    first, second = planned(ledger, spec)
+    holder = Claim(ledger.pack_path(first.id) / "claim")
+    holder.__enter__()
+
+    def train(job: Job, pack: Pack, *more: Any) -> str:
+        outcome = run_pack(job, pack, *more)
+        if pack == second:
+            holder.__exit__(None, None, None)
+        return outcome
+
+    monkeypatch.setattr("sweeps.work.run_pack", train)
+    assert work_through(ledger, False, lambda line: None) == (None, [])
+    assert {ledger.state(cell) for cell in (*first.cells, *second.cells)} == {"complete"}

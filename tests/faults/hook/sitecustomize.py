@@ -106,14 +106,18 @@ def patch_checkpoint(module: Any) -> None:
 
 
 def patch_train(module: Any) -> None:
-    """Slow every step down, without changing it; or let packs of one rho, which are not slowed, diverge at a step."""
+    """Slow every step down (while a file is there, if FAULTS names one), without changing it.
+
+    Or let packs of one rho, which are not slowed, diverge at a step.
+    """
     module.CHECKPOINT_SHARE = 1.0  # a busy disk must not make checkpoints rare
     advance, torch = module.PackTrainer.advance, module.torch
 
     def slow(self: Any) -> Any:
         rho, step = FAULTS.get("diverge", (None, 0))
         if {member.objective.rho for member in self.members} != {rho}:
-            time.sleep(FAULTS.get("pause", 0.0))
+            slowed = "while" not in FAULTS or os.path.exists(FAULTS["while"])  # noqa: PTH110
+            time.sleep(FAULTS.get("pause", 0.0) if slowed else 0.0)
         elif self.step == step:
             with torch.no_grad():
                 for parameter in self.model.parameters():
