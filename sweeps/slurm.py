@@ -7,6 +7,7 @@ which another cluster gives to another job.
 
 from __future__ import annotations
 
+import getpass
 import re
 import shlex
 import sys
@@ -80,7 +81,7 @@ def states(names: Sequence[str]) -> dict[str, Counter[str]]:
     Slurm forgets what has ended after some minutes. Raises SchedulerError.
     """
     found: dict[str, Counter[str]] = {name: Counter() for name in names}
-    asked = ("--me", "--array", "--states=all", "--noheader", f"--name={','.join(names)}", "--format=%j|%T|%r")
+    asked = (_me(), "--array", "--states=all", "--noheader", f"--name={','.join(names)}", "--format=%j|%T|%r")
     for line in answer("squeue", *asked).splitlines():
         name, state, reason = line.strip().split("|", 2)
         waits = f" ({reason})" if state == "PENDING" and reason != "None" else ""
@@ -91,7 +92,11 @@ def states(names: Sequence[str]) -> dict[str, Counter[str]]:
 
 def cancel(name: str) -> None:
     """Cancel whatever is left of a job; raises SchedulerError."""
-    answer("scancel", "--me", f"--name={name}")
+    answer("scancel", _me(), f"--name={name}")
+
+
+def _me() -> str:
+    return f"--user={getpass.getuser()}"
 
 
 def _header(folder: Path, options: Options) -> str:

@@ -140,9 +140,10 @@ class Queue:
         self._asked: float | None = None
 
     def look(self) -> list[JobState]:
-        """Return every job that may still run, and the latest in any case."""
+        """Return every job that is known to run or wait, and the latest in any case."""
         if self._asked is None or time.monotonic() - self._asked > ASK_SECONDS:
             found = job_states(submissions(self.ledger))
-            self._found = [state for i, state in enumerate(found) if state.live or i == len(found) - 1]
+            known = [state for state in found[:-1] if state.live and state.states is not None]
+            self._found = known + found[-1:]
             self._asked = time.monotonic()
         return self._found

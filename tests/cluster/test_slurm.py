@@ -190,7 +190,7 @@ def test_cancelled_workers_leave_checkpoints_and_waiting_ones_are_seen(
     assert done.exit_code == 0
     assert done.stdout.count("cancelled: slurm job") == 2
     place.ends(name, {"CANCELLED"})
-    assert not list((place.folder / "results").glob("packs/*/claim"))
+    place.until(lambda: not list(place.folder.glob("results/packs/*/claim")), 15, lambda: str(place.logs(name)))
     assert len(list((place.folder / "results").glob("packs/*/checkpoint-*"))) == 1
     assert place.sweep("cancel", "results").stdout == "nothing to cancel\n"
     place.slow.unlink()

@@ -18,7 +18,7 @@ from sweeps import ray_job, slurm
 from sweeps.files import write_json
 from sweeps.ledger import Ledger
 from sweeps.programs import SchedulerError, answer
-from sweeps.submissions import job_states, new_name, submissions
+from sweeps.submissions import Queue, job_states, new_name, submissions
 from sweeps.submit import scheduler_options
 
 TINY = ["rho", "--model", "mlp2x3h6", "--datasets", "bars.npz", "--rho", "0.5", "1", "--steps", "6"]
@@ -142,7 +142,6 @@ def test_as_many_packs_as_workers(here: Path) -> None:
 def test_where_the_address_comes_from(
     here: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], environment: dict[str, str], address: str
 ) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert sweep(*TINY, *words, "--plan-only").exit_code == 0
@@ -175,6 +174,9 @@ def test_the_states_of_jobs(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> 
     unknown = job_states(submissions(ledger))[0]
     assert unknown.line() == "slurm job 7: state unknown here: squeue: cannot be run here: No such file or directory"
     assert unknown.live, "nobody knows that it is not"
+    assert [state.submission.name for state in Queue(ledger).look()] == [four], (
+        "the latest alone where nothing is known"
+    )
 
 
 def test_a_job_of_ray_and_its_state(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
