@@ -324,7 +324,8 @@ def _is_source(data: object) -> bool:
 
 def _are_settings(settings: Mapping[str, Any]) -> bool:
     """Whether the settings that workers read from a request are of their kinds."""
-    counts = all(isinstance(settings.get(name, 0), int) for name in ("eval_every", "ll_examples"))
+    names = ("eval_every", "ll_examples", "cpus_per_trial")
+    counts = all(isinstance(settings.get(name, 1), int) and settings.get(name, 1) >= 0 for name in names)
     kept = settings.get("keep", "weights") in ("weights", "none")
     return counts and kept and isinstance(settings.get("data_dir"), str | None)
 

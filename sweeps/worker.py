@@ -32,6 +32,7 @@ from sweeps.files import DamagedFileError
 from sweeps.ledger import Ledger, LedgerError, Pack
 from sweeps.pace import Pace
 from sweeps.provenance import provenance
+from sweeps.resources import usable_cpus
 
 BOUND_SAMPLES = 100
 CHECKPOINT_SECONDS = 30.0
@@ -67,6 +68,7 @@ class Job:
             ll_examples=settings.get("ll_examples", cls.ll_examples),
             keep=settings.get("keep", cls.keep),
             device=device,
+            threads=max(1, min(settings.get("cpus_per_trial", 1), usable_cpus())) if device == "cpu" else 1,
         )
 
 

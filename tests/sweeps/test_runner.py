@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
 COMMAND = str(Path(sys.executable).with_name("hvae-sweep"))
 GRID = ["--model", "mlp2x3h6", "--datasets", "bars.npz", "--rho", "0.5", "0.9", "1", "--ou-samples", "2"]
 SHORT = [*GRID, "--steps", "30", "--batch-size", "8", "--ll-examples", "5"]
-LONG = [*GRID, "--steps", "3000", "--batch-size", "8", "--ll-examples", "5", "--eval-every", "500"]
+LONG = [*GRID, "--steps", "2000", "--batch-size", "8", "--ll-examples", "5", "--eval-every", "500"]
 
 
 @pytest.fixture
@@ -181,41 +181,6 @@ def test_a_dead_raylet_ends_the_run_and_the_same_command_goes_on(
     again = run(here, "rho", *LONG, "--out", "results", "--json")
     assert again.returncode == 0, again.stderr
     assert numbers(here / "results") == undisturbed
-
-
-def test_a_worker_that_dies_too_often_costs_its_cells_and_no_others(
-    here: Path, start: Callable[..., subprocess.Popen[str]], undisturbed: dict[str, object]
-) -> None:
-    """With --max-failures 0 the first death is final: recorded with its last lines, exit 3, the rest untouched."""
-    process = start("rho", *LONG, "--out", "results", "--max-failures", "0")
-    wait_for_steps(here / "results", 300)
-    claim = next((here / "results").glob("packs/*/claim"))
-    os.kill(json.loads(claim.read_text())["pid"], signal.SIGKILL)
-    _, stderr = process.communicate(timeout=120)
-    assert process.returncode == 3, stderr
-    ledger = Ledger(here / "results")
-    records = [record for record in ledger.records() if record.failure is not None]
-    lost = next(pack for pack in ledger.packs().values() if ledger.pack_path(pack.id) == claim.parent)
-    assert {record.cell.id for record in records} == set(lost.cells)
-    assert {record.failure["kind"] for record in records if record.failure} == {"lost"}
-    assert all(record.failure["lines"] for record in records if record.failure)
-    again = run(here, "rho", *LONG, "--out", "results", "--retry-failed")
-    assert again.returncode == 0, again.stderr
-    assert numbers(here / "results") == undisturbed
-
-
-def test_fail_fast_stops_at_the_first_failure_and_the_rest_can_go_on(here: Path) -> None:
-    """Packs of one cell, one after the other: the first diverges, so the others are never trained."""
-    wild = [*GRID, "--steps", "400", "--batch-size", "8", "--ll-examples", "0", "--lr", "1e30", "--pack", "1"]
-    stopped = run(here, "rho", *wild, "--seeds", "4", "--out", "results", "--fail-fast")
-    assert stopped.returncode == 1, stopped.stderr
-    assert "--fail-fast" in stopped.stderr
-    states = [record.state for record in Ledger(here / "results").records()]
-    assert "diverged" in states
-    assert states.count("pending") >= 4
-    rest = run(here, "rho", *wild, "--seeds", "4", "--out", "results")
-    assert rest.returncode == 3
-    assert {record.state for record in Ledger(here / "results").records()} == {"diverged"}
 
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:1", "127.0.0.1:99999"])

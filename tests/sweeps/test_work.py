@@ -60,7 +60,7 @@ def test_three_workers_one_killed_equal_one_alone(tmp_path: Path, write_images: 
         "--pack",
         "1",
         "--steps",
-        "1500",
+        "500",
         "--plan-only",
     ]
     for out in ("shared", "alone"):
