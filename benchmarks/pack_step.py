@@ -4,8 +4,8 @@
 
 Prints milliseconds per model-step and ratios, all from one process and one thread, the variants in turn so that the
 machine's drift hits them alike. `plain` is plain_loop.py: one eager model, a DataLoader, the default Adam. `floor` is
-the step's matrix products at the rate of a 512 x 512 x 512 float32 product measured in the same run: what the step
-would cost if nothing but the products took time.
+the step's matrix products at the rate of one large float32 product measured in the same run: what the step would cost
+if nothing but the products took time. With --device cuda a pack's step is one CUDA graph and M = 1 is eager.
 """
 
 from __future__ import annotations
@@ -45,16 +45,17 @@ def seconds_per_step(advance: Callable[[], object], count: int) -> float:
     start = time.perf_counter()
     for _ in range(count):
         advance()
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
     return (time.perf_counter() - start) / count
 
 
-def product_rate(repeats: int = 30) -> float:
-    """Operations per second of a 512^3 float32 product."""
-    a, b = torch.randn(512, 512), torch.randn(512, 512)
-    start = time.perf_counter()
-    for _ in range(repeats):
-        a @ b
-    return 2 * 512**3 * repeats / (time.perf_counter() - start)
+def product_rate(device: str = "cpu", repeats: int = 30) -> float:
+    """Operations per second of an n^3 float32 product: n = 512, on a GPU 8192, which fills it."""
+    n = 512 if device == "cpu" else 8192
+    a, b = torch.randn(n, n, device=device), torch.randn(n, n, device=device)
+    seconds_per_step(lambda: a @ b, 2)
+    return 2 * n**3 / seconds_per_step(lambda: a @ b, repeats)
 
 
 def main() -> None:
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--members", type=int, default=11)
     parser.add_argument("--ou-samples", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--steps", type=int, default=40, help="of each variant in each round")
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
@@ -73,12 +75,12 @@ def main() -> None:
 
     def trainer(members: int) -> PackTrainer:
         pack = [Member(ObjectiveSpec(i / max(1, members - 1), given.ou_samples)) for i in range(members)]
-        return PackTrainer(spec, pack, train, data, torch.device("cpu"))
+        return PackTrainer(spec, pack, train, data, torch.device(given.device), captured=members > 1)
 
     alone, packed = trainer(1).advance, trainer(given.members).advance
     torch.manual_seed(0)
     eager = PlainHVAE(spec, data.train.shape[1], 0.9, given.ou_samples)
-    loop = steps(eager, torch.from_numpy(data.train).float(), given.batch_size)
+    loop = steps(eager, torch.from_numpy(data.train).float(), given.batch_size, given.device)
     variants = (lambda: next(loop), alone, packed)
     for advance in variants:  # warm up
         seconds_per_step(advance, 5)
@@ -87,9 +89,9 @@ def main() -> None:
     for _ in range(given.rounds):
         plain, one = (seconds_per_step(advance, given.steps) for advance in variants[:2])
         many = seconds_per_step(packed, max(1, given.steps // 4)) / given.members
-        rows.append((plain, one, many, floor / product_rate()))
+        rows.append((plain, one, many, floor / product_rate(given.device)))
     plain, one, many, least = (statistics.median(column) for column in zip(*rows, strict=True))
-    print(f"{spec.name}, batch {given.batch_size}, K = {given.ou_samples}, torch {torch.__version__}, 1 thread")
+    print(f"{spec.name}, batch {given.batch_size}, K = {given.ou_samples}, torch {torch.__version__}, {given.device}")
     print("| plain, ms | M = 1, ms | packed, ms per model-step | floor, ms | plain / packed | packed / floor |")
     print("|---|---|---|---|---|---|")
     packed_ms, ratios = f"{many * 1e3:.2f} (M = {given.members})", f"{plain / many:.2f} | {many / least:.2f}"

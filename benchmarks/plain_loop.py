@@ -58,7 +58,7 @@ class PlainHVAE(nn.Module):
         loss = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
         for i, net in enumerate(self.priors):
             z, above, q = zs[i + 1], zs[i + 2], qs[i + 1]
-            noise = torch.randn(self.ou_samples, *above.shape, dtype=above.dtype)
+            noise = torch.randn(self.ou_samples, *above.shape, dtype=above.dtype, device=above.device)
             copies = self.rho * above + (1 - self.rho) * q.loc + math.sqrt(1 - self.rho**2) * q.scale * noise
             p = normal(net, copies)
             smoothed = Normal(p.loc.mean(0), p.scale.mean(0), validate_args=False)
@@ -67,13 +67,14 @@ class PlainHVAE(nn.Module):
         return (loss + kl_divergence(qs[-1], standard).sum(-1)).mean()
 
 
-def steps(model: PlainHVAE, images: Tensor, batch_size: int, lr: float = 1e-3) -> Iterator[float]:
+def steps(model: PlainHVAE, images: Tensor, batch_size: int, device: str, lr: float = 1e-3) -> Iterator[float]:
     """Train without end, one optimiser step at a time; images (N, P) of zeros and ones; yields each step's loss."""
+    model.to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=lr)
     loader = DataLoader(TensorDataset(images), batch_size=batch_size, shuffle=True, drop_last=True)
     while True:
         for (x,) in loader:
-            loss = model.loss(x)
+            loss = model.loss(x.to(device))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
