@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hvae_core.evaluate import ACTIVE_BLOCK, BLOCK, PATHS
+from hvae_core.evaluate import ACTIVE_BLOCK, ACTIVE_EXAMPLES, BLOCK, PATHS
 from hvae_core.spec import ModelSpec, ObjectiveSpec, TrainSpec
 
 
@@ -21,5 +21,6 @@ def member_bytes(spec: ModelSpec, objective: ObjectiveSpec, train: TrainSpec, pi
     weights = spec.parameters(pixels)
     widest = 2 * max(spec.hidden) + 10 * max(spec.latents)
     evaluation = ACTIVE_BLOCK * PATHS * widest + BLOCK * 2 * pixels
+    kept = 3 * ACTIVE_EXAMPLES * sum(spec.latents) * 8  # of active units, three float64 each per example
     number = 8 if train.precision == "float64" else 4
-    return number * (3 * weights + max(weights + rows, evaluation))
+    return 3 * number * weights + max(number * (weights + rows), number * evaluation + kept)
