@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LAST_SECONDS = 19.0  # until a driver leaves in any case: a Ray that got the signal too can keep it waiting for a minute
 
 
 class Interrupts:
@@ -19,6 +21,7 @@ class Interrupts:
         self.stop_file = stop_file
         self.signal: int | None = None
         self._before: dict[int, Any] = {}
+        self._last: threading.Timer | None = None
 
     def __enter__(self) -> Interrupts:
         self._before = {number: signal.getsignal(number) for number in SIGNALS}
@@ -26,6 +29,8 @@ class Interrupts:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._last is not None:
+            self._last.cancel()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -42,10 +47,17 @@ class Interrupts:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
-            os.write(2, b"stopped at once; the same command goes on from the last checkpoints\n")
-            os._exit(128 + number)
+            _leave(number)
         self.signal = number
         self.stop()
+        self._last = threading.Timer(LAST_SECONDS, _leave, [number])
+        self._last.daemon = True
+        self._last.start()
 
     def __getstate__(self) -> dict[str, Any]:  # Ray pickles whatever its callbacks refer to
-        return {**self.__dict__, "_before": {}}
+        return {**self.__dict__, "_before": {}, "_last": None}
+
+
+def _leave(number: int) -> None:
+    os.write(2, b"stopped at once; the same command goes on from the last checkpoints\n")
+    os._exit(128 + number)
