@@ -3,9 +3,10 @@
     python -m benchmarks.pack_step --model mlp3x16h64 --batch-size 64 --members 11
 
 Prints milliseconds per model-step and ratios, all from one process and one thread, the variants in turn so that the
-machine's drift hits them alike. `plain` is plain_loop.py: one eager model, a DataLoader, the default Adam. `floor` is
-the step's matrix products at the rate of one large float32 product measured in the same run: what the step would cost
-if nothing but the products took time. With --device cuda a pack's step is one CUDA graph and M = 1 is eager.
+machine's drift hits them alike. `plain` is plain_loop.py: one eager model, a DataLoader, the default Adam. `products`
+is the pack's batched matrix products in their own shapes and nothing else; `floor` is the same arithmetic at the rate
+of one large float32 product: what a step would cost if only that took time. With --device cuda a pack's step is one
+CUDA graph and M = 1 is eager.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from benchmarks.plain_loop import PlainHVAE, steps
 from hvae_core.data import load_dataset
@@ -23,21 +25,21 @@ from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, TrainSpec
 from hvae_core.train import PackTrainer
 
 
-def operations(spec: ModelSpec, pixels: int, batch: int, ou_samples: int) -> float:
-    """Floating-point operations of one model-step's matrix products, forward and backward."""
-
-    def network(inputs: int, hidden: int, outputs: int, rows: int, input_gradient: bool = True) -> int:
-        layers = (inputs * hidden, hidden * hidden, hidden * outputs)
-        forward = 2 * rows * sum(layers)
-        backward = 2 * forward - (0 if input_gradient else 2 * rows * layers[0])
-        return forward + backward
-
+def products(spec: ModelSpec, pixels: int, batch: int, ou_samples: int) -> list[tuple[int, int, int]]:
+    """List (a, b, c) of every product (a, b) @ (b, c) of one model-step, forward and backward."""
     below = (pixels, *spec.latents[:-1])
-    total = 0
+    networks = [(batch, spec.latents[0], spec.hidden[0], pixels)]  # rows, inputs, hidden, outputs: the likelihood's
     for i, (lower, hidden, upper) in enumerate(zip(below, spec.hidden, spec.latents, strict=True)):
-        total += network(lower, hidden, 2 * upper, batch, input_gradient=i > 0)
-        total += network(upper, hidden, 2 * lower, batch * ou_samples) if i else network(upper, hidden, lower, batch)
-    return float(total)
+        networks.append((batch, lower, hidden, 2 * upper))
+        if i:
+            networks.append((batch * ou_samples, upper, hidden, 2 * lower))
+    listed = []
+    for rows, inputs, hidden, outputs in networks:
+        for place, (a, b) in enumerate([(inputs, hidden), (hidden, hidden), (hidden, outputs)]):
+            listed += [(rows, a, b), (a, rows, b)]  # the layer; the gradient of its weights
+            if place or inputs != pixels:  # the images need no gradient
+                listed.append((rows, b, a))
+    return listed
 
 
 def seconds_per_step(advance: Callable[[], object], count: int) -> float:
@@ -77,25 +79,37 @@ def main() -> None:
         pack = [Member(ObjectiveSpec(i / max(1, members - 1), given.ou_samples)) for i in range(members)]
         return PackTrainer(spec, pack, train, data, torch.device(given.device), captured=members > 1)
 
-    alone, packed = trainer(1).advance, trainer(given.members).advance
+    single, packed = trainer(1).advance, trainer(given.members).advance
     torch.manual_seed(0)
     eager = PlainHVAE(spec, data.train.shape[1], 0.9, given.ou_samples)
     loop = steps(eager, torch.from_numpy(data.train).float(), given.batch_size, given.device)
-    variants = (lambda: next(loop), alone, packed)
+    variants = (lambda: next(loop), single, packed)
     for advance in variants:  # warm up
         seconds_per_step(advance, 5)
-    floor = operations(spec, data.train.shape[1], given.batch_size, given.ou_samples)
+    shapes = products(spec, data.train.shape[1], given.batch_size, given.ou_samples)
+    members, operations = given.members, sum(2 * a * b * c for a, b, c in shapes)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(members, *shape, device=given.device)
+
+    factors = [(random(a, b), random(b, c)) for a, b, c in shapes]
+
+    def multiply() -> None:
+        for left, right in factors:
+            torch.bmm(left, right)
+
     rows = []
     for _ in range(given.rounds):
         plain, one = (seconds_per_step(advance, given.steps) for advance in variants[:2])
-        many = seconds_per_step(packed, max(1, given.steps // 4)) / given.members
-        rows.append((plain, one, many, floor / product_rate(given.device)))
-    plain, one, many, least = (statistics.median(column) for column in zip(*rows, strict=True))
-    print(f"{spec.name}, batch {given.batch_size}, K = {given.ou_samples}, torch {torch.__version__}, {given.device}")
-    print("| plain, ms | M = 1, ms | packed, ms per model-step | floor, ms | plain / packed | packed / floor |")
-    print("|---|---|---|---|---|---|")
-    packed_ms, ratios = f"{many * 1e3:.2f} (M = {given.members})", f"{plain / many:.2f} | {many / least:.2f}"
-    print(f"| {plain * 1e3:.2f} | {one * 1e3:.2f} | {packed_ms} | {least * 1e3:.2f} | {ratios} |")
+        many, alone = (seconds_per_step(f, max(1, given.steps // 4)) / members for f in (packed, multiply))
+        rows.append((plain, one, many, alone, operations / product_rate(given.device)))
+    plain, one, many, alone, floor = (statistics.median(column) for column in zip(*rows, strict=True))
+    pack = f"{spec.name}, batch {given.batch_size}, K = {given.ou_samples}, {members} members"
+    print(f"{pack}, torch {torch.__version__}, {given.device}; ms per model-step")
+    print("| plain | M = 1 | packed | products | floor | plain / packed | packed / products | packed / floor |")
+    print("|---|---|---|---|---|---|---|---|")
+    times = " | ".join(f"{1e3 * seconds:.2f}" for seconds in (plain, one, many, alone, floor))
+    print(f"| {times} | {plain / many:.2f} | {many / alone:.2f} | {many / floor:.2f} |")
 
 
 if __name__ == "__main__":
