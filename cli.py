@@ -34,11 +34,13 @@ from sweeps.request import (
     ledger_at,
     method_objectives,
     resolved,
+    results_at,
     rho_objectives,
     run_settings,
     sweep_spec,
 )
 from sweeps.resources import local_resources
+from sweeps.slurm import has_gpus
 from sweeps.submissions import BACKENDS, Backend, Submission, new_name
 from sweeps.submit import SubmitCommand, plan_request, scheduler_options, script_of, submit_job
 
@@ -146,9 +148,9 @@ def rho(**given: Any) -> int:
 def methods(**given: Any) -> int:
     """Compare training methods, as in the paper's Tables 3 and 4 and Figure 2."""
     objectives = method_objectives(given)
-    for flag, default in (("free_bits", None), ("kl_anneal", None)):
-        if given[flag] and all(getattr(objective, flag) == default for objective in objectives):
-            click.echo(f"note: --{flag.replace('_', '-')} is used by none of these methods", err=True)
+    for flag, used in (("--free-bits", "free_bits"), ("--kl-anneal", "kl_anneal")):
+        if given[used] and all(getattr(objective, used) is None for objective in objectives):
+            click.echo(f"note: {flag} is used by none of these methods", err=True)
     return _request(given, options.items("model", given["model"]), objectives)
 
 
@@ -215,7 +217,7 @@ def submit(
         raise SpecError(f"{'ray' if ray else 'array'}: is not allowed with --backend {backend}; it is Slurm's")
     elements = None if ray or backend != "slurm" else array or 1
     options, request = scheduler_options(backend, others), ctx.meta["request"]
-    ledger, packs = plan_request(ctx, request, elements, dry_run)
+    ledger, packs = plan_request(ctx, request, elements, has_gpus(options), dry_run)
     job = Submission(new_name(), backend, elements or 1, tuple(request))
     script = script_of(job, ledger, alone=elements is None, options=options)
     if dry_run:
@@ -237,10 +239,10 @@ def cancel(directory: str) -> None:
     from sweeps.submissions import cancel as stop
     from sweeps.submissions import job_states, submissions
 
-    live = [state.submission for state in job_states(submissions(ledger_at("directory", directory))) if state.live]
+    live = [state.submission for state in job_states(submissions(results_at("directory", directory))) if state.live]
     for job in live:
         stop(job)
-        click.echo(f"cancelled: {job.backend} job {job.id}")
+        click.echo(f"cancelled: {job.backend} job {job.id or job.name}")
     if not live:
         click.echo("nothing to cancel")
 
@@ -268,7 +270,9 @@ def evaluate(directory: str, samples: int, examples: int, data_dir: str | None, 
     torch.set_num_threads(1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     later = LaterBound(ledger, samples, examples, Path(data_dir) if data_dir else None, device)
-    if later.cells:
+    if not later.cells:
+        say(out, f"nothing to do: all complete cells have L_{samples} on that many images")
+    else:
         cost = duration(later.seconds_needed())
         say(out, f"L_{samples} of {later.cells} cells: about {cost}, from one timed block of each model")
     if not dry_run:
@@ -286,10 +290,8 @@ def status(directory: str, watch: bool, as_json: bool) -> None:
     from sweeps.status import read_status
     from sweeps.submissions import Queue
 
-    ledger = ledger_at("directory", directory)
+    ledger = results_at("directory", directory)
     found, queue = read_status(ledger), Queue(ledger)
-    if not found.curves and not found.damaged and not ledger.requests() and not queue.look():
-        raise SpecError(f"directory: {directory!r} is no results directory; it must hold the records of a sweep")
     out = Console(soft_wrap=True)
     if as_json:
         click.echo(json.dumps({**found.to_dict(), "jobs": [job.to_dict() for job in queue.look()]}))
@@ -331,9 +333,7 @@ def clean(directory: str, remove: tuple[str, ...], as_json: bool) -> None:
     from sweeps.clean import clean as remove_from
     from sweeps.clean import rooms
 
-    ledger = ledger_at("directory", directory)
-    if not ledger.requests() and not ledger.cell_ids():
-        raise SpecError(f"directory: {directory!r} is no results directory; it must hold the records of a sweep")
+    ledger = results_at("directory", directory)
     found = remove_from(ledger, remove) if remove else rooms(ledger)
     if as_json:
         click.echo(json.dumps({room.kind: {"items": len(room.paths), "bytes": room.size} for room in found}))
@@ -369,10 +369,11 @@ def data_list(data_dir: str | None, as_json: bool) -> None:
 @setting("--data-dir", type=click.Path(), help="Where to put the files; without it, the user's cache.")
 def data_fetch(names: tuple[str, ...], data_dir: str | None) -> None:
     """Download what is missing of the data sets, for machines without network."""
-    if data_dir:
-        Path(data_dir).mkdir(parents=True, exist_ok=True)
+    directory = Path(data_dir).expanduser() if data_dir else None
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
     for name in names:
-        for path in fetch_dataset(name, Path(data_dir) if data_dir else None):
+        for path in fetch_dataset(name, directory):
             click.echo(f"{name}: {path}")
 
 
@@ -496,10 +497,12 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
         out.print(f"{preset or 'quick'}: {words}", markup=False, highlight=False, soft_wrap=True)
     job = Job.of(ledger.root, {"settings": written, "request": spec.to_dict()})
     ask = local_resources(settings)
-    if workers is not None:
-        if not plan_only:
-            raise SpecError(f"workers: {workers} is for --plan-only; Ray counts its own")
-        ask = replace(ask, slots=workers)
+    if workers is not None and not plan_only:
+        raise SpecError(f"workers: {workers} is for --plan-only; Ray counts its own")
+    if plan_only:
+        if settings.gpus_per_trial and not ask.gpus:  # the workers' machines have what this one has not
+            ask = replace(ask, gpus=settings.gpus_per_trial, memory=None)
+        ask = replace(ask, slots=workers or ask.slots)
     if dry_run or plan_only:
         if dry_run:
             plan = plan_sweep(ledger, spec, settings.retry_failed)

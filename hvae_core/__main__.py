@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -14,8 +15,17 @@ from pathlib import Path
 import torch
 
 from hvae_core.data import BINARISE, DataError, load_dataset
-from hvae_core.evaluate import bound_examples, evaluate, importance_bound
-from hvae_core.spec import PRECISIONS, SMOOTHINGS, Member, ModelSpec, ObjectiveSpec, SpecError, TrainSpec
+from hvae_core.evaluate import choose_examples, evaluate, importance_bound
+from hvae_core.spec import (
+    PRECISIONS,
+    SMOOTHINGS,
+    Member,
+    ModelSpec,
+    ObjectiveSpec,
+    SpecError,
+    TrainSpec,
+    check_precision,
+)
 from hvae_core.train import PackTrainer, train_pack
 
 
@@ -48,13 +58,12 @@ def main() -> int:
             for rho in given.rho
         ]
         run = TrainSpec(given.steps, given.batch_size, given.lr, given.precision)
-        if given.precision == "tf32" and not given.device.startswith("cuda"):
-            raise SpecError("precision: 'tf32' is not allowed here; it needs a GPU")
+        check_precision(given.precision, given.device)
+        _check_device(given.device)
+        _check_places(given.out, given.checkpoints)
         data = load_dataset(given.dataset, binarise=given.binarise, data_dir=given.data_dir)
     except (SpecError, DataError) as error:
         parser.exit(2, f"error: {error}\n")
-    if given.out is not None and (given.out.is_dir() or not given.out.absolute().parent.is_dir()):
-        parser.exit(2, f"error: out: {str(given.out)!r} is not a file in a folder that exists\n")
     torch.set_num_threads(1)
     said = [time.monotonic()]
 
@@ -64,16 +73,20 @@ def main() -> int:
             rate = trainer.step * len(members) / max(trainer.seconds, 1e-9)
             print(f"step {trainer.step}/{run.steps}, {rate:,.0f} model-steps/s", file=sys.stderr, flush=True)
 
-    trained = train_pack(
-        spec,
-        members,
-        run,
-        data,
-        device=given.device,
-        eval_every=given.eval_every,
-        checkpoints=given.checkpoints,
-        on_progress=report,
-    )
+    try:
+        trained = train_pack(
+            spec,
+            members,
+            run,
+            data,
+            device=given.device,
+            eval_every=given.eval_every,
+            checkpoints=given.checkpoints,
+            on_progress=report,
+            note=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+    except (SpecError, OSError) as error:  # a checkpoint of another kind of device; a full disk
+        parser.exit(1, f"error: {error}\n")
     test = torch.from_numpy(data.test).to(given.device)
     metrics = evaluate(trained.model, test, [m.seed for m in members], "test")
     rows = [
@@ -81,7 +94,7 @@ def main() -> int:
         for i, m in enumerate(members)
     ]
     if given.ll_examples > 0:
-        chosen = torch.from_numpy(bound_examples(len(test), given.ll_examples)).to(given.device)
+        chosen = torch.from_numpy(choose_examples(len(test), given.ll_examples)).to(given.device)
         bound = importance_bound(trained.model, test[chosen], 100, [m.seed for m in members])
         for i, row in enumerate(rows):
             row |= {"ll_100": float(bound.value[i]), "ll_100_se": float(bound.standard_error[i])}
@@ -98,11 +111,28 @@ def main() -> int:
         },
         indent=1,
     )
-    if given.out:
-        given.out.write_text(text + "\n")
-    else:
-        print(text)
-    return 0
+    try:
+        if given.out:
+            given.out.write_text(text + "\n")
+            return 0
+    except OSError as error:
+        print(f"error: out: {error}; here it is instead", file=sys.stderr)
+    print(text)
+    return 1 if given.out else 0
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.zeros((), device=device)
+    except (RuntimeError, AssertionError) as error:  # torch raises either: an unknown name, no such GPU, no driver
+        raise SpecError(f"device: {device!r} is not allowed; it must be one that torch has here") from error
+
+
+def _check_places(out: Path | None, checkpoints: Path | None) -> None:
+    if out is not None and (out.is_dir() or not os.access(out if out.exists() else out.absolute().parent, os.W_OK)):
+        raise SpecError(f"out: {str(out)!r} is not allowed; it must be a file in a folder that can be written")
+    if checkpoints is not None and checkpoints.exists() and not checkpoints.is_dir():
+        raise SpecError(f"checkpoints: {str(checkpoints)!r} is not allowed; it must be a folder")
 
 
 if __name__ == "__main__":

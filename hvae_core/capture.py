@@ -21,22 +21,26 @@ class CapturedStep:
     without the recording.
     """
 
-    def __init__(self, step: Callable[[], Tensor], generators: Sequence[Generator]) -> None:
-        self.step, self.generators = step, generators
-        self.stream = torch.cuda.Stream()
+    def __init__(self, generators: Sequence[Generator], device: torch.device) -> None:
+        self.generators, self.device = generators, device
+        self.stream = torch.cuda.Stream(device)
         self.graph: torch.cuda.CUDAGraph | None = None
         self.calls = 0
         self.output: Tensor
 
-    def __call__(self) -> Tensor:
-        """Do one step."""
+    def __call__(self, step: Callable[[], Tensor]) -> Tensor:
+        """Do one step, the same one at every call."""
+        with torch.cuda.device(self.device):  # streams and recordings belong to the current device
+            return self._call(step)
+
+    def _call(self, step: Callable[[], Tensor]) -> Tensor:
         if self.graph is not None:
             self.graph.replay()
         elif self.calls < WARM_UP:
             self.calls += 1
             self.stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self.stream):
-                self.output = self.step()
+                self.output = step()
             torch.cuda.current_stream().wait_stream(self.stream)
         else:
             graph = torch.cuda.CUDAGraph()
@@ -44,7 +48,7 @@ class CapturedStep:
                 graph.register_generator_state(generator)
             # Other threads of the process (heartbeats, Ray's) may go on meanwhile.
             with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
-                self.output = self.step()  # recorded, not run
+                self.output = step()  # recorded, not run
             self.graph = graph
             graph.replay()
         return self.output

@@ -46,10 +46,8 @@ def save_checkpoint(directory: Path, step: int, state: Mapping[str, Any]) -> Non
         shutil.rmtree(old, ignore_errors=True)
 
 
-def load_checkpoint(
-    directory: Path, of: str, note: Callable[[str], None], device: torch.device | str = "cpu"
-) -> dict[str, Any] | None:
-    """Return the newest usable checkpoint's state, or None.
+def load_checkpoint(directory: Path, of: str, note: Callable[[str], None]) -> dict[str, Any] | None:
+    """Return the newest usable checkpoint's state, on the CPU, or None.
 
     One that is damaged, or whose state["of"] names another training, is set aside as `unreadable-*` with a line to
     `note`; the next older one takes its place.
@@ -59,7 +57,7 @@ def load_checkpoint(
             content = _regular(path / "state.pt")
             if hashlib.sha256(content).hexdigest().encode() != _regular(path / "sha256"):
                 raise ValueError("is not what was written")
-            state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             if not isinstance(state, dict) or state.get("of") != of:
                 raise ValueError("is of another training")
         except Exception as error:  # torch raises many kinds for a damaged file; each means: not this one

@@ -10,6 +10,8 @@ HVAE_DATA_DIR, and in the user's cache; only then are they downloaded.
 from __future__ import annotations
 
 import hashlib
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,14 +153,34 @@ def list_datasets(data_dir: Path | None = None) -> list[DatasetInfo]:
 
 
 def fetch_dataset(reference: str, data_dir: Path | None = None) -> tuple[Path, ...]:
-    """Download what is missing of a data set, into <data_dir>/<name> or else the cache; returns where its files lie.
+    """Bring a data set into <data_dir>/<name>, from where its files lie or by download; returns where they lie now.
+
+    Without data_dir they stay where they are found, and go into the cache if they are downloaded.
 
     Raises DataError for an unknown reference and for files that cannot be had.
     """
     if _is_npz(reference):
         return (_npz_path(reference),)
     source, files = _resolve(reference, sources.candidates(reference, "static"), data_dir, True, into=data_dir)
+    if data_dir is not None:
+        files = [_copied(file, sources.expanded(data_dir), source.name) for file in files]
     return tuple(files) if source.files else (splits.embedded(source),)
+
+
+def _copied(file: Path, base: Path, folder: str) -> Path:
+    """Copy a file into <base>/<folder>, unless it lies there or in base; raises DataError."""
+    if file.parent in (base, base / folder):
+        return file
+    copy = base / folder / file.name
+    try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=copy.parent, delete=False) as part, file.open("rb") as content:
+            shutil.copyfileobj(content, part)
+        Path(part.name).chmod(0o644)
+        Path(part.name).replace(copy)
+    except OSError as error:
+        raise DataError(f"data_dir: {file} could not be copied to {copy.parent}: {error.strerror}") from error
+    return copy
 
 
 def _cache_dir() -> Path:

@@ -91,7 +91,7 @@ def _latents(model: HVAE, images: Tensor, dtype: torch.dtype) -> list[int]:
 def evaluate(model: HVAE, images: Tensor, seeds: Sequence[int], purpose: str) -> Metrics:
     """Evaluate every member on images (N, P) of zeros and ones, with one pass per example.
 
-    Active units use the first 1,000 images. The purpose ("valid", "test") keys the noise.
+    Active units use 1,000 of the images, or all if fewer. The purpose ("valid", "test") keys the noise.
     """
     dtype = next(model.parameters()).dtype
     widths = _latents(model, images, dtype)
@@ -104,7 +104,8 @@ def evaluate(model: HVAE, images: Tensor, seeds: Sequence[int], purpose: str) ->
         kls.append(terms.kl.double().sum(2))
     N = len(images)
     mean_recon, mean_kl = torch.stack(recon).sum(0) / N, torch.stack(kls).sum(0) / N
-    au, au_path = active_units(model, images[:ACTIVE_EXAMPLES], seeds, purpose)
+    chosen = torch.from_numpy(choose_examples(N, ACTIVE_EXAMPLES)).to(images.device)
+    au, au_path = active_units(model, images[chosen], seeds, purpose)
     return Metrics(
         (mean_recon - mean_kl.sum(0)).cpu().numpy(),
         mean_recon.cpu().numpy(),
@@ -146,8 +147,11 @@ def active_units(model: HVAE, images: Tensor, seeds: Sequence[int], purpose: str
     return torch.stack(active, 1).cpu().numpy(), torch.stack(active_path, 1).cpu().numpy()
 
 
-def bound_examples(total: int, count: int) -> np.ndarray:
-    """Choose the images that L_k is taken on: min(count, total) indices, the same for every model, in order."""
+def choose_examples(total: int, count: int) -> np.ndarray:
+    """Choose images for what is too dear for all: min(count, total) indices, the same for every model, in order.
+
+    A random choice, since data sets are often sorted by class.
+    """
     shuffled = np.random.Generator(np.random.PCG64(100)).permutation(total)
     return np.sort(shuffled[:count])
 

@@ -7,7 +7,7 @@ For z ~ N(mu, sigma^2) and standard normal noise e,
 z's own noise is shared by its K copies: a copy that redrew it would make rho do nothing. The average of K copies
 keeps f's mean and, in a Hermite expansion with coefficients c_n, leaves of its variance
 
-    sum_n c_n^2 [ rho^(2n) (1 - 1/K) + 1/K ],
+    sum_n c_n^2 [ rho^(2n) (1 - 1/K) + 1/K ]        (`spec.retained_variance`),
 
 so that K matters as much as rho, and K = 1 smooths nothing in expectation.
 
@@ -35,11 +35,6 @@ def correlated(z: Tensor, q: Normal, rho: Tensor, noise: Tensor) -> Tensor:
     centre = r * z + (1 - r) * q.mean
     spread = ((1 - r) * (1 + r)).sqrt() * q.std  # (1 - r)(1 + r): exact near r = 1, where 1 - r^2 cancels
     return torch.addcmul(centre.unsqueeze(1), spread.unsqueeze(1), noise)
-
-
-def retained_variance(rho: float, ou_samples: int, degree: int = 1) -> float:
-    """c(rho, K): the share of a degree-n Hermite component's variance that a K-sample average keeps."""
-    return rho ** (2 * degree) * (1 - 1 / ou_samples) + 1 / ou_samples
 
 
 @dataclass(frozen=True)

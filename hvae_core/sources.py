@@ -222,12 +222,14 @@ def directory(argument: str, given: Path) -> Path:
 def search_path(data_dir: Path | None, cache: Path) -> tuple[Path, ...]:
     """Return the directories searched for files, in order: `data_dir`, HVAE_DATA_DIR, the cache.
 
-    Raises DataError when one of the first two is given and is not a directory.
+    Raises DataError when the first of them that is given is not a directory. Beside a `data_dir` the variable may
+    mean nothing: a worker in another folder reads a relative one otherwise.
     """
     env = os.environ.get(ENV_DIR, "")
-    first = () if data_dir is None else (directory("data_dir", data_dir),)
-    second = (directory(ENV_DIR, Path(env)),) if env else ()
-    return (*first, *second, cache)
+    if data_dir is None:
+        return (directory(ENV_DIR, Path(env)), cache) if env else (cache,)
+    second = (expanded(Path(env)),) if env and _is(Path.is_dir, expanded(Path(env))) else ()
+    return (directory("data_dir", data_dir), *second, cache)
 
 
 def find_file(path: Iterable[Path], folder: str, name: str) -> Path | None:

@@ -39,6 +39,18 @@ def _require(ok: bool, name: str, value: object, allowed: str) -> None:
         raise SpecError(f"{name}: {value!r} is not allowed; it must be {allowed}")
 
 
+def _require_whole(name: str, value: object, low: int, high: int, allowed: str = "") -> None:
+    inside = type(value) is int and low <= value <= high
+    _require(inside, name, value, f"a whole number {allowed or f'between {low} and {high}'}")
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """Architecture of one hierarchical VAE.
@@ -58,7 +70,7 @@ class ModelSpec:
         _require(len(self.latents) >= 1, "latents", self.latents, "at least one stochastic layer")
         _require(len(self.hidden) == len(self.latents), "hidden", self.hidden, "one width per stochastic layer")
         for width in self.latents + self.hidden:
-            _require(width >= 1, "width", width, "at least 1")
+            _require_whole("width", width, 1, MAX_PARAMETERS)
         uniform = len(set(self.latents)) == len(set(self.hidden)) == 1
         tapered = self.hidden == tuple(8 * width for width in self.latents)
         _require(uniform or tapered, "hidden", self.hidden, "of one width, or eight times the latents")
@@ -137,18 +149,19 @@ class ObjectiveSpec:
     iwae_k: int = 1
 
     def __post_init__(self) -> None:
-        _require(math.isfinite(self.rho) and 0 <= self.rho <= 1, "rho", self.rho, "in [0, 1]")
-        _require(1 <= self.ou_samples <= 10_000, "ou-samples", self.ou_samples, "between 1 and 10000")
+        _require(_is_finite(self.rho) and 0 <= self.rho <= 1, "rho", self.rho, "in [0, 1]")
+        _require_whole("ou-samples", self.ou_samples, 1, 10_000)
         _require(self.smoothing in SMOOTHINGS, "smoothing", self.smoothing, " or ".join(SMOOTHINGS))
-        finite = math.isfinite(self.beta_top) and self.beta_top >= 0
+        finite = _is_finite(self.beta_top) and self.beta_top >= 0
         _require(finite, "beta-top", self.beta_top, "finite and at least 0")
         if self.kl_anneal is not None:
             start, ramp = self.kl_anneal
-            _require(start >= 0 and ramp >= 1, "kl-anneal", self.kl_anneal, "start:ramp, start >= 0 and ramp >= 1")
+            whole = type(start) is type(ramp) is int and start >= 0 and ramp >= 1
+            _require(whole, "kl-anneal", self.kl_anneal, "start:ramp in whole steps, start >= 0 and ramp >= 1")
         if self.free_bits is not None:
-            positive = math.isfinite(self.free_bits) and self.free_bits > 0
+            positive = _is_finite(self.free_bits) and self.free_bits > 0
             _require(positive, "free-bits", self.free_bits, "finite and above 0")
-        _require(1 <= self.iwae_k <= 10_000, "iwae-k", self.iwae_k, "between 1 and 10000")
+        _require_whole("iwae-k", self.iwae_k, 1, 10_000)
         if self.iwae_k > 1:
             plain = self.beta_top == 1 and self.kl_anneal is None and self.free_bits is None
             _require(plain, "iwae-k", self.iwae_k, "1 where beta-top, kl-anneal or free-bits is set")
@@ -197,6 +210,11 @@ class ObjectiveSpec:
         return (self.ou_samples, self.smoothing, self.kl_anneal, self.iwae_k)
 
 
+def retained_variance(rho: float, ou_samples: float, degree: int = 1) -> float:
+    """c(rho, K) in [1/K, 1]: the share of a degree-n Hermite component's variance that K smoothing samples keep."""
+    return rho ** (2 * degree) * (1 - 1 / ou_samples) + 1 / ou_samples
+
+
 def kl_weight(anneal: tuple[int, int] | None, step: int) -> float:
     """w(t) of linear KL annealing (a, b): 0 for a steps, then up to 1 over b steps; 1 without annealing."""
     if anneal is None:
@@ -218,11 +236,17 @@ class TrainSpec:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        _require(1 <= self.steps <= 10**9, "steps", self.steps, "between 1 and 10^9")
-        _require(1 <= self.batch_size <= 10**6, "batch-size", self.batch_size, "between 1 and 10^6")
-        _require(math.isfinite(self.lr) and self.lr > 0, "lr", self.lr, "finite and above 0")
+        _require_whole("steps", self.steps, 1, 10**9, "between 1 and 10^9")
+        _require_whole("batch-size", self.batch_size, 1, 10**6, "between 1 and 10^6")
+        _require(_is_finite(self.lr) and self.lr > 0, "lr", self.lr, "finite and above 0")
         _require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
         object.__setattr__(self, "lr", number(self.lr))
+
+
+def check_precision(precision: Precision, device: str) -> None:
+    """Raise SpecError for a precision that a device such as cpu or cuda:0 does not have."""
+    if precision == "tf32" and not device.startswith("cuda"):
+        raise SpecError("precision: 'tf32' is not allowed here; it needs a GPU")
 
 
 @dataclass(frozen=True)
@@ -233,4 +257,4 @@ class Member:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require(0 <= self.seed <= MAX_SEED, "seed", self.seed, "between 0 and 2^63 - 1")
+        _require_whole("seed", self.seed, 0, MAX_SEED, "between 0 and 2^63 - 1")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from hvae_core.evaluate import Metrics, evaluate
 from hvae_core.model import HVAE, Noise
 from hvae_core.objective import Objective
 from hvae_core.smoothing import OrnsteinUhlenbeck
-from hvae_core.spec import Member, ModelSpec, Precision, SpecError, TrainSpec
+from hvae_core.spec import Member, ModelSpec, Precision, SpecError, TrainSpec, check_precision
 from hvae_core.streams import SeedStreams
 
 CHECKPOINT_SHARE = 0.02  # of the time, at most, goes into checkpoints, however slow the disk
@@ -45,12 +45,14 @@ class TrainedPack:
     history: per member, one row per evaluation on the validation images, oldest first.
     diverged: per member, the first step (from 1) with a non-finite loss, or None.
     seconds: wall time of the training steps alone, of all M members together, over all interruptions.
+    resumed_at: the step of the checkpoint from which this process went on, 0 if it began.
     """
 
     model: HVAE
     history: list[list[HistoryRow]]
     diverged: list[int | None]
     seconds: float
+    resumed_at: int
 
 
 class Minibatches:
@@ -72,42 +74,44 @@ class Minibatches:
         return (uniform * 255 < x).to(self.dtype)
 
 
-@dataclass
 class PackTrainer:
-    """The state of one pack in training: weights, optimiser, streams, step."""
+    """The state of one pack in training: weights, optimiser, streams, step.
 
-    spec: ModelSpec
-    members: Sequence[Member]
-    train: TrainSpec
-    data: Dataset
-    device: torch.device
-    captured: bool = True  # on a GPU: replay the step as a CUDA graph
-    step: int = 0
-    seconds: float = 0.0
-    history: list[list[HistoryRow]] = field(default_factory=list)
+    On a GPU the step is replayed as a CUDA graph where `captured`. Raises SpecError for tf32 without a GPU.
+    """
 
-    def __post_init__(self) -> None:
-        if self.train.precision == "tf32" and self.device.type != "cuda":
-            raise SpecError("precision: 'tf32' is not allowed here; it needs a GPU")
-        dtype = DTYPES[self.train.precision]
-        objectives = [member.objective for member in self.members]
-        self.seeds = [member.seed for member in self.members]
-        self.objective = Objective(objectives, dtype, self.device)
-        rho = torch.tensor([o.rho for o in objectives], dtype=dtype, device=self.device)
-        self.smoothing = OrnsteinUhlenbeck(rho, objectives[0].smoothing)
+    def __init__(
+        self,
+        spec: ModelSpec,
+        members: Sequence[Member],
+        train: TrainSpec,
+        data: Dataset,
+        device: torch.device,
+        captured: bool = True,
+    ) -> None:
+        on_gpu = device.type == "cuda"
+        check_precision(train.precision, device.type)
+        self.spec, self.members, self.train, self.data, self.device = spec, members, train, data, device
+        self.step, self.seconds = 0, 0.0
+        self.history: list[list[HistoryRow]] = [[] for _ in members]
+        self.seeds = [member.seed for member in members]
+        objectives = [member.objective for member in members]
+        self.dtype = DTYPES[train.precision]
+        self.objective = Objective(objectives, self.dtype, device)
         self.ou_samples = objectives[0].ou_samples
-        self.passes = self.train.batch_size * self.objective.iwae_k  # posterior samples per step and member
-        pixel_mean = torch.from_numpy(self.data.pixel_mean).to(dtype)
-        self.model = HVAE.build(self.spec, pixel_mean, self.seeds).to(self.device)
-        on_gpu = self.device.type == "cuda"
-        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=self.train.lr, fused=True, capturable=on_gpu)
-        self.minibatches = Minibatches(self.data, self.seeds, dtype, self.device)
-        self.noise = SeedStreams(self.seeds, "noise", device=self.device)
-        self.clock = torch.zeros((), dtype=torch.int64, device=self.device)  # `step`, where the device can read it
-        self.diverged = torch.zeros(len(self.members), dtype=torch.int64, device=self.device)  # 0: has not
-        self.history = [[] for _ in self.members]
+        rho = torch.tensor([o.rho for o in objectives], dtype=self.dtype, device=device)
+        # At rho = 1 the K copies are z itself: where all members are unsmoothed, one evaluation says the same.
+        smoothed = any(o.rho < 1 for o in objectives)
+        self.smoothing = OrnsteinUhlenbeck(rho, objectives[0].smoothing) if smoothed else None
+        self.passes = train.batch_size * self.objective.iwae_k  # posterior samples per step and member
+        self.model = HVAE.build(spec, torch.from_numpy(data.pixel_mean).to(self.dtype), self.seeds).to(device)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=train.lr, fused=True, capturable=on_gpu)
+        self.minibatches = Minibatches(data, self.seeds, self.dtype, device)
+        self.noise = SeedStreams(self.seeds, "noise", device=device)
+        self.clock = torch.zeros((), dtype=torch.int64, device=device)  # `step`, where the device can read it
+        self.diverged = torch.zeros(len(members), dtype=torch.int64, device=device)  # 0: has not
         generators = [generator for streams in self._streams() for generator in streams.generators]
-        self._run = CapturedStep(self._step, generators) if on_gpu and self.captured else self._step
+        self._replay = CapturedStep(generators, device) if on_gpu and captured else None
 
     @property
     def identity(self) -> str:
@@ -117,13 +121,13 @@ class PackTrainer:
     def draw_noise(self) -> Noise:
         """Draw one step's noise, one flat block per distinct seed."""
         size = Noise.size(self.spec.latents, self.passes, self.ou_samples)
-        flat = self.noise.normal(size, dtype=self.smoothing.rho.dtype)
+        flat = self.noise.normal(size, dtype=self.dtype)
         return Noise.split(flat, self.spec.latents, self.passes, self.ou_samples)
 
     def advance(self) -> Tensor:
         """Take one optimiser step; returns each member's loss (M,) in nats per example, until the next step."""
         self.step += 1
-        return self._run()
+        return self._step() if self._replay is None else self._replay(self._step)
 
     def _step(self) -> Tensor:
         """One step as the device sees it: nothing here may read what Python changes from step to step, or wait."""
@@ -150,6 +154,7 @@ class PackTrainer:
         """Everything that the rest of the run depends on, as tensors and plain values."""
         return {
             "of": self.identity,
+            "device": self.device.type,
             "step": self.step,
             "seconds": self.seconds,
             "history": self.history,
@@ -160,14 +165,23 @@ class PackTrainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue where `state` was taken; to be called before the first step."""
+        """Continue where `state` was taken; to be called before the first step.
+
+        Raises SpecError if that was on another kind of device, whose generators draw other numbers.
+        """
+        begun = state.get("device", self.device.type)
+        if begun != self.device.type:
+            raise SpecError(
+                f"device: {self.device.type!r} is not allowed here; this pack has a checkpoint of {begun!r}: "
+                "continue it there, or remove its checkpoints to begin anew"
+            )
         self.clock.fill_(state["step"])
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.diverged.copy_(state["diverged"])
         for streams, saved in zip(self._streams(), state["streams"], strict=True):
-            streams.restore([tensor.cpu() for tensor in saved])
+            streams.restore(saved)
 
     def _streams(self) -> list[SeedStreams]:
         return [self.minibatches.choice, self.minibatches.pixels, self.noise]
@@ -197,9 +211,9 @@ def train_pack(
     A checkpoint that cannot be used is told to `note`.
     """
     trainer = PackTrainer(spec, members, train, data, torch.device(device))
-    saved = load_checkpoint(checkpoints, trainer.identity, note, device) if checkpoints else None
-    if saved is not None:
-        trainer.restore(saved)
+    if checkpoints is not None:
+        _resume(trainer, checkpoints, note)
+    resumed_at = trainer.step
     valid = torch.from_numpy(data.valid).to(trainer.device)
 
     def save() -> float:
@@ -234,7 +248,14 @@ def train_pack(
                 raise Interrupted(f"stopped after step {trainer.step} of {train.steps}")
             began = last_look = time.monotonic()
     steps = trainer.diverged.tolist()
-    return TrainedPack(trainer.model, trainer.history, [step or None for step in steps], trainer.seconds)
+    trainer.optimiser.zero_grad(set_to_none=True)  # the model is all that is left of training
+    return TrainedPack(trainer.model, trainer.history, [step or None for step in steps], trainer.seconds, resumed_at)
+
+
+def _resume(trainer: PackTrainer, checkpoints: Path, note: Callable[[str], None]) -> None:
+    saved = load_checkpoint(checkpoints, trainer.identity, note)
+    if saved is not None:
+        trainer.restore(saved)
 
 
 @contextmanager

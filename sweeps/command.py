@@ -63,8 +63,13 @@ class Group(click.Group):
             fail(str(error), HELD)
         except NothingError as error:
             fail(str(error), NOTHING)
-        except (LedgerError, DamagedFileError, SchedulerError, OSError) as error:
+        except (LedgerError, DamagedFileError, SchedulerError) as error:
             fail(str(error), ERROR)
+        except OSError as error:
+            fail(
+                f"{error.filename}: {error.strerror.lower()}" if error.filename and error.strerror else str(error),
+                ERROR,
+            )
         except click.Abort:
             fail("interrupted", SIGNAL + 2)
         sys.exit(code if isinstance(code, int) else 0)

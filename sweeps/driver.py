@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from torch import cuda
 
-from hvae_core.spec import SpecError
+from hvae_core.spec import check_precision
 from sweeps.cell import Cell
 from sweeps.claims import Claim
 from sweeps.estimate import Estimate, estimate, probe
@@ -80,6 +80,7 @@ def record_request(
             ledger.reopen(cell)
         packs = plan.packs(ledger, settings.pack_size, ask)
         _write_request(ledger, plan, packs, config)
+        _say_along(ledger, plan, packs, console)
     return plan, packs
 
 
@@ -135,11 +136,11 @@ def _train(
         ask = runner.resources(settings.gpus_per_trial, settings.cpus_per_trial, note)
         if settings.address == "local":
             ask = replace(ask, memory=local_memory(ask.gpus, ask.slots))
-        if plan.spec.train.precision == "tf32" and not ask.gpus:
-            raise SpecError("precision: 'tf32' is not allowed here; it needs a GPU")
+        check_precision(plan.spec.train.precision, ask.device)
         packs = plan.packs(ledger, settings.pack_size, ask)
         _write_request(ledger, plan, packs, config)
         note(summary(plan))
+        _say_along(ledger, plan, packs, console)
         note(f"packs: {len(packs)}, one Ray Tune trial each, {ask}")
         large = probe_first or sum(cell.train.steps for cell in plan.pending) > PROBE_MODEL_STEPS
         expected = forecast(ledger, plan, packs, ask, job, timed=large and settings.address == "local")
@@ -162,9 +163,16 @@ def _train(
     return interrupts.signal
 
 
+def _say_along(ledger: Ledger, plan: Plan, packs: Sequence[Pack], console: Console) -> None:
+    along = plan.along(ledger, packs)
+    if along:
+        say(console, f"note: {len(along)} more cells train along: earlier requests planned them in the same packs")
+
+
 def _write_request(ledger: Ledger, plan: Plan, packs: Sequence[Pack], config: Mapping[str, Any]) -> None:
     ledger.add_request(request_entry(plan.spec, packs, config), plan.cells)
     again = f"hvae-sweep {config['command']} --config sweep.toml repeats it"
     text = f"# The last request in this directory, resolved: {again}.\n"
-    text += "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items() if value is not None)
+    said = {key: json.dumps(value, ensure_ascii=False) for key, value in config.items() if value is not None}
+    text += "".join(f"{key} = {value}\n" for key, value in said.items())
     write_bytes(ledger.root / "sweep.toml", text.encode())

@@ -26,7 +26,7 @@ class DamagedFileError(ValueError):
 
 
 def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
-    """Write a file atomically: whole under its name, or not at all; durable: on disk before this returns."""
+    """Write a file atomically: whole under its name, or not at all; durable: on disk before it has its name."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

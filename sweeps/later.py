@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from hvae_core.evaluate import BOUND_BLOCK, SAMPLE_BLOCK, bound_examples, importance_bound
+from hvae_core.evaluate import BOUND_BLOCK, SAMPLE_BLOCK, choose_examples, importance_bound
 from hvae_core.model import HVAE
 from sweeps.cell import SCHEMA, Cell
 from sweeps.files import write_json
@@ -90,7 +90,7 @@ class LaterBound:
     def _images(self, cell: Cell) -> torch.Tensor:
         job = self._jobs[cell.checksum]
         test = load_data(job, cell).test
-        return torch.from_numpy(test[bound_examples(len(test), self.examples)]).to(job.device)
+        return torch.from_numpy(test[choose_examples(len(test), self.examples)]).to(job.device)
 
     def _model(self, cells: Sequence[Cell]) -> HVAE:
         """Load the models of these cells as the members of one."""

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from hvae_core.spec import ObjectiveSpec, Smoothing, SpecError
+from hvae_core.spec import ObjectiveSpec, Smoothing, SpecError, retained_variance
 
 BASES: dict[str, Smoothing] = {"vae": "mean_std", "hvae": "mean_std", "hvae-ratio": "ratio"}
 EXTRAS = ("kl-anneal", "free-bits", "iwae")
@@ -40,8 +40,6 @@ def with_beta(objectives: Iterable[ObjectiveSpec], beta_top: str) -> tuple[Objec
     Matched asks whether smoothing is only a hidden beta: each objective loses its smoothing (rho = 1) and gets
     c(rho, K) instead, the weight that has the same threshold in the linear case. K stays as the record of it.
     """
-    from hvae_core.smoothing import retained_variance
-
     changed = []
     for objective in objectives:
         if beta_top == MATCHED:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sweeps.cell import Cell
 from sweeps.ledger import Pack
@@ -41,14 +41,16 @@ def plan_packs(
     return [Pack(tuple(cell.id for cell in part)) for part in parts]
 
 
-def recorded_packs(cells: Iterable[Cell], known: Mapping[str, Pack], pending: set[str]) -> list[Pack]:
-    """Choose the recorded packs that still have work and whose pending cells all belong to `cells`."""
-    wanted = {cell.id for cell in cells}
+def recorded_packs(known: Mapping[str, Pack], pending: set[str]) -> list[Pack]:
+    """Choose the recorded packs that have pending cells, none of them in two packs.
+
+    A pack is taken whole, with cells that nobody asks for now: only in the same company do its numbers stay the same.
+    """
     taken: set[str] = set()
     chosen = []
     for pack in known.values():
         open_cells = [cell for cell in pack.cells if cell in pending]
-        if open_cells and wanted.issuperset(open_cells) and taken.isdisjoint(open_cells):
+        if open_cells and taken.isdisjoint(open_cells):
             chosen.append(pack)
             taken.update(open_cells)
     return chosen

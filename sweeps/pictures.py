@@ -9,7 +9,7 @@ import torch
 
 from sweeps.ledger import Ledger
 from sweeps.load import load_cell
-from sweeps.worker import jobs_by_data, load_data
+from sweeps.worker import Job, jobs_by_data, load_data
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ def pictures(ledger: Ledger, cell_id: str, count: int = 10, seed: int = 0) -> Pi
     """
     trained = load_cell(ledger.cell_path(cell_id))
     model, widths = trained.model, trained.cell.model.latents
-    data = load_data(jobs_by_data(ledger)[trained.cell.checksum], trained.cell)
+    job = jobs_by_data(ledger).get(trained.cell.checksum, Job(str(ledger.root)))
+    data = load_data(job, trained.cell)
     generator = torch.Generator().manual_seed(seed)
     dtype = next(model.parameters()).dtype
     noise = [torch.randn(1, count, width, generator=generator, dtype=dtype) for width in widths]

@@ -61,17 +61,23 @@ class Plan:
 
         A GPU, which small packs leave idle, gets the seeds of a model together.
         """
-        pending = {cell.id for cell in self.pending}
-        old = recorded_packs(self.pending, ledger.packs(), pending)
+        old = recorded_packs(ledger.packs(), {cell.id for cell in self.pending})
         covered = {cell for pack in old for cell in pack.cells}
         rest = [cell for cell in self.pending if cell.id not in covered]
+        captured = ask.gpus > 0
         pixels = {data.checksum: data.pixels for data in self.spec.data}
 
         def room(cell: Cell) -> int:
-            each = member_bytes(cell.model, cell.member.objective, cell.train, pixels[cell.checksum])
+            each = member_bytes(cell.model, cell.member.objective, cell.train, pixels[cell.checksum], captured)
             return MAX_MEMBERS if ask.memory is None else min(MAX_MEMBERS, max(1, ask.memory // each))
 
-        return old + plan_packs(rest, size, max(1, ask.slots - len(old)), room, across_seeds=ask.gpus > 0)
+        return old + plan_packs(rest, size, max(1, ask.slots - len(old)), room, across_seeds=captured)
+
+    def along(self, ledger: Ledger, packs: Sequence[Pack]) -> list[str]:
+        """Return the pending cells of earlier requests that these packs train as well, since they were planned so."""
+        asked = {cell.id for cell in self.cells}
+        others = dict.fromkeys(cell for pack in packs for cell in pack.cells if cell not in asked)
+        return [cell for cell in others if ledger.state(cell) == "pending"]
 
 
 def plan_sweep(ledger: Ledger, spec: SweepSpec, retry_failed: bool = False) -> Plan:

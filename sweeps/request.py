@@ -40,6 +40,14 @@ def ledger_at(name: str, text: str) -> Ledger:
     return Ledger(path)
 
 
+def results_at(name: str, text: str) -> Ledger:
+    """Open a directory that holds the records of a sweep, or of jobs that are to make them; raises SpecError."""
+    ledger = ledger_at(name, text)
+    if not ledger.requests() and not ledger.cell_ids() and not (ledger.root / "jobs").is_dir():
+        raise SpecError(f"{name}: {text!r} is no results directory; it must hold the records of a sweep")
+    return ledger
+
+
 def sweep_spec(given: Mapping[str, Any], models: Sequence[str], objectives: Sequence[ObjectiveSpec]) -> SweepSpec:
     """Check a request of these models and objectives, and resolve its data; raises SpecError or DataError."""
     parsed = tuple(ModelSpec.parse(text) for text in models)

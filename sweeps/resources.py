@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from sweeps.request import RunSettings
 
@@ -57,7 +60,24 @@ def local_memory(gpus: float, slots: int) -> int | None:
     if gpus:
         there = torch.cuda.is_available()
         return int(MEMORY_SHARE * min(1.0, gpus) * torch.cuda.get_device_properties(0).total_memory) if there else None
-    try:
-        return int(MEMORY_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / slots)
-    except (ValueError, OSError):  # not every system tells
-        return None
+    limits = [*_own_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))]
+    with suppress(ValueError, OSError):  # not every system tells
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return int(MEMORY_SHARE * min(limits) / slots) if limits else None
+
+
+def _own_limits(groups: Path, mounted: Path) -> Iterator[int]:
+    """Yield the memory limits of this process's control groups, as containers and Slurm's jobs have them.
+
+    Version 2 has one line, `0::/path`, and memory.max; version 1 `<n>:memory:/path` and memory.limit_in_bytes. A
+    group's limit holds for those below it.
+    """
+    with suppress(OSError):
+        for line in groups.read_text().splitlines():
+            _, kind, name = line.split(":", 2)
+            if kind in ("", "memory"):
+                base, file = (mounted, "memory.max") if not kind else (mounted / kind, "memory.limit_in_bytes")
+                group = base / name.lstrip("/")
+                for place in (group, *group.parents):
+                    with suppress(OSError, ValueError):  # not there, or "max"
+                        yield int((place / file).read_text())

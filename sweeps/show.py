@@ -44,7 +44,7 @@ def cell_facts(path: Path) -> dict[str, Any]:
         "config": record.cell.config,
         "result": record.result,
         "failure": record.failure,
-        "provenance": read_json(path / "provenance.json"),
+        "provenance": {k: v for k, v in (read_json(path / "provenance.json") or {}).items() if k != "config"},
         "files": files,
         "damage": [str(error) for error in record.damage],
     }

@@ -128,6 +128,13 @@ def check(options: Options) -> None:
         raise SpecError(f"time: {options['time']!r} is not allowed; it must be at least {LEAST_SECONDS // 60} minutes")
 
 
+def has_gpus(options: Options) -> bool:
+    """Whether these options ask for GPUs: --gres gpu:1, --gpus 2, --gpus-per-task 1 and the like."""
+    return any(
+        name.startswith("gpus") or (name == "gres" and "gpu" in (value or "")) for name, value in options.items()
+    )
+
+
 def _seconds(time: str) -> float | None:
     """Read Slurm's [days-]hours[:minutes[:seconds]] or minutes[:seconds]; None for anything else."""
     found = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", time)

@@ -90,7 +90,7 @@ def read_status(ledger: Ledger) -> Status:
     for record in ledger.records(damaged):
         groups.setdefault(tuple(_declared(record.cell).values()), []).append(record)
     waiting = [record.cell for group in groups.values() for record in group if record.state == "pending"]
-    packs = recorded_packs(waiting, ledger.packs(requests), {cell.id for cell in waiting})
+    packs = recorded_packs(ledger.packs(requests), {cell.id for cell in waiting})
     holders = {pack.id: holder for pack in packs if (holder := holder_of(ledger.pack_path(pack.id) / "claim"))}
     curves = []
     names = _names([_declared(group[0].cell) for group in groups.values()])

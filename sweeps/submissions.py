@@ -61,7 +61,7 @@ class JobState:
         """One line for a person."""
         job = self.submission
         many = f" ({job.elements} elements)" if job.elements > 1 else ""
-        what = f"{job.backend} job {job.id}{many}"
+        what = f"{job.backend} job {job.id or job.name}{many}"
         if self.states is None:
             return f"{what}: state unknown here: {self.reason}"
         return f"{what}: {', '.join(f'{n} {state}' if many else state for state, n in self.states.items())}"

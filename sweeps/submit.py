@@ -34,11 +34,13 @@ class SubmitCommand(click.Command):
         return super().parse_args(ctx, args[:at])
 
 
-def plan_request(ctx: click.Context, words: Sequence[str], workers: int | None, dry_run: bool) -> tuple[Ledger, int]:
+def plan_request(
+    ctx: click.Context, words: Sequence[str], workers: int | None, gpus: bool, dry_run: bool
+) -> tuple[Ledger, int]:
     """Run a request's own command up to its plan, which goes to stderr; raises what that command raises.
 
-    With a number of workers the request is recorded for them, unless it is a dry run. Returns its results directory
-    and how many packs were recorded.
+    With a number of workers, which have GPUs or have none, the request is recorded for them, unless it is a dry run.
+    Returns its results directory and how many packs were recorded.
     """
     group = ctx.find_root().command
     if not isinstance(group, click.Group) or not words or words[0] not in REQUESTS:
@@ -47,6 +49,8 @@ def plan_request(ctx: click.Context, words: Sequence[str], workers: int | None, 
             f"submit: {found} after -- is not allowed; it must be one of {', '.join(REQUESTS)} and its options"
         )
     flags = [] if workers is None else ["--plan-only", f"--workers={workers}"]
+    if gpus and workers is not None and not any(word.startswith("--gpus-per-trial") for word in words):
+        flags.append("--gpus-per-trial=1")
     command = group.commands[words[0]]
     with command.make_context(words[0], [*words[1:], *flags], parent=ctx.parent) as sub, redirect_stdout(sys.stderr):
         given = dict(sub.params)
@@ -101,6 +105,7 @@ def submit_job(job: Submission, ledger: Ledger, script: str, options: Mapping[st
     folder.mkdir(parents=True)
     path = folder / "script.sh"
     path.write_text(script)
+    job.write(ledger)  # before it is sent: it is found by its name, whatever happens here next
     try:
         found = slurm.submit(path) if job.backend == "slurm" else ray_job.submit(job.name, path, options)
     except SchedulerError:

@@ -9,9 +9,11 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import torch
 
+from hvae_core.data import DataError
 from hvae_core.spec import SpecError
 from sweeps.claims import HeldError, holder_of
 from sweeps.journal import Journal
@@ -27,8 +29,9 @@ WAIT_SECONDS = 5.0  # between looks at packs that others hold
 def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tuple[int | None, list[str]]:
     """Train every recorded pack with pending cells that no live worker holds.
 
-    Returns the signal that stopped it, if one did, and a line on each pack whose records cannot be used. Looks again
-    for as long as it finds work, since holders die meanwhile; with `wait`, until every pack is done.
+    Returns the signal that stopped it, if one did, and a line on each trouble with a pack's records or data, or with
+    what this machine can do, which leaves that pack to others. Looks again for as long as it finds work, since
+    holders die meanwhile; with `wait`, until every pack is done.
     """
     stopped: list[int] = []
     troubles: dict[str, None] = {}
@@ -43,7 +46,7 @@ def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tup
         while not asked.is_set():
             outcomes: set[Outcome] = set()
             for request in ledger.requests():
-                job = Job.of(ledger.root, request, _device())
+                job = Job.of(ledger.root, request, _device(request))
                 outcomes |= _work_request(ledger, job, request, asked, note, troubles)
             if outcomes.isdisjoint(("complete", "failed")):
                 if not (wait and "held" in outcomes):
@@ -65,7 +68,7 @@ def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tup
 def _work_request(
     ledger: Ledger,
     job: Job,
-    request: dict[str, object],
+    request: dict[str, Any],
     asked: threading.Event,
     note: Callable[[str], None],
     troubles: dict[str, None],
@@ -78,7 +81,7 @@ def _work_request(
             continue
         try:
             outcome = run_pack(job, pack, asked.is_set, note)
-        except LedgerError as error:
+        except (DataError, LedgerError, SpecError) as error:
             troubles[str(error)] = None
             continue
         outcomes.add(outcome)
@@ -101,5 +104,6 @@ def _logs(ledger: Ledger) -> list[str]:
     return [name for name in LOGGERS if any(isinstance(names, list) and name in names for names in asked)]
 
 
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def _device(request: dict[str, Any]) -> str:
+    """Take a GPU where there is one, unless the request wants none; CUDA_VISIBLE_DEVICES says which."""
+    return "cuda" if torch.cuda.is_available() and request["settings"].get("gpus_per_trial") != 0 else "cpu"

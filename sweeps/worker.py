@@ -22,7 +22,7 @@ import torch
 
 from hvae_core.checkpoint import remove_checkpoints
 from hvae_core.data import DataError, Dataset, load_dataset
-from hvae_core.evaluate import bound_examples, evaluate, importance_bound
+from hvae_core.evaluate import choose_examples, evaluate, importance_bound
 from hvae_core.spec import SpecError
 from hvae_core.train import Interrupted, PackTrainer, TrainedPack, train_pack
 from sweeps import pace
@@ -43,7 +43,7 @@ Outcome = Literal["complete", "failed", "held", "stopped"]
 
 @dataclass(frozen=True)
 class Job:
-    """How packs are to be run: nothing here can change a number, but which test images L_100 uses."""
+    """How packs are to be run: nothing here changes a number beyond rounding, but which test images L_100 uses."""
 
     root: str
     data_dir: str | None = None
@@ -182,12 +182,15 @@ def _train_and_record(
 _PART = re.compile(r"checkpoint-part-0-of-([1-9]\d{0,5})")
 
 
+_NO_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "ALLOC_FAILED")  # cuBLAS and cuDNN say the last
+
+
 def _parts(folder: Path) -> int:
     return max((int(match[1]) for path in folder.iterdir() if (match := _PART.fullmatch(path.name))), default=1)
 
 
 def _out_of_memory(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(text in str(error) for text in _NO_MEMORY)
 
 
 def _train_part(
@@ -258,6 +261,7 @@ def _train_part(
             start=started,
             end=_now(),
             pack_seconds=seconds,
+            resumed_at_step=trained.resumed_at,
         )
         weights = member_weights(trained.model, i) if job.keep == "weights" else None
         ledger.complete(cell, result, facts, trained.history[i], weights)
@@ -293,7 +297,7 @@ def bounds(
     trained: TrainedPack, cells: Sequence[Cell], data: Dataset, examples: int, device: str
 ) -> list[dict[str, Any]]:
     """Take L_100 of every member on a seeded choice of that many test images; with none, say so and no more."""
-    chosen = bound_examples(len(data.test), examples)
+    chosen = choose_examples(len(data.test), examples)
     count = len(chosen)
     if not count:
         return [{"ll_examples": 0}] * len(cells)

@@ -11,8 +11,7 @@ from analysis.curves import curves, settings
 from analysis.gather import gather
 from analysis.matched import on_rho_axis
 from analysis.phase_transition import phase_transition
-from hvae_core.smoothing import retained_variance
-from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, TrainSpec
+from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, TrainSpec, retained_variance
 from sweeps.cell import Cell
 from sweeps.ledger import Ledger
 from sweeps.methods import with_beta

@@ -76,7 +76,8 @@ def test_a_bare_name_takes_what_is_there(tmp_path: Path) -> None:
     drawings = touch(tmp_path, *ZIPS)
     assert fetch_dataset("omniglot", tmp_path) == drawings
     matrices = touch(tmp_path / "cache" / "omniglot", "chardata.mat")
-    assert fetch_dataset("omniglot", tmp_path) == matrices
+    assert fetch_dataset("omniglot") == matrices
+    assert fetch_dataset("omniglot", tmp_path) == (tmp_path / "omniglot" / "chardata.mat",)
     assert fetch_dataset("omniglot:lake", tmp_path) == drawings
 
 
@@ -94,13 +95,33 @@ def test_places_are_searched_in_order(tmp_path: Path, monkeypatch: pytest.Monkey
         touch(place / "mnist", *IDX)
     monkeypatch.setenv(sources.ENV_DIR, str(places[1]))
 
-    def found() -> list[Path]:
-        return [file.parent.parent for file in fetch_dataset("mnist:grey", places[0])]
+    def found() -> str | None:
+        return {info.reference: info.found for info in list_datasets(places[0])}["mnist:grey"]
 
     for place in places:
-        assert found() == [place] * 2
+        assert found() == str(place / "mnist")
         for file in (place / "mnist").iterdir():
             file.unlink()
+
+
+def test_beside_an_argument_the_variable_may_mean_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker whose folder is not that of the command reads a relative path otherwise."""
+    files = touch(tmp_path / "mnist", *IDX)
+    monkeypatch.setenv(sources.ENV_DIR, "no-such-folder")
+    assert fetch_dataset("mnist:grey", tmp_path) == files
+    with pytest.raises(DataError, match="HVAE_DATA_DIR: 'no-such-folder' is not a directory"):
+        fetch_dataset("mnist:grey")
+
+
+def test_files_that_lie_elsewhere_are_copied_to_where_they_are_asked_for(tmp_path: Path) -> None:
+    """What is fetched for machines without network is to be there, not in this machine's cache."""
+    there = touch(tmp_path / "cache" / "mnist", *IDX)
+    asked = tmp_path / "shared"
+    asked.mkdir()
+    files = fetch_dataset("mnist:grey", asked)
+    assert [file.parent for file in files] == [asked / "mnist"] * 2
+    assert [file.read_bytes() for file in files] == [file.read_bytes() for file in there]
+    assert fetch_dataset("mnist:grey") == there
 
 
 def test_files_lie_in_the_folder_or_in_the_directory_itself(tmp_path: Path) -> None:

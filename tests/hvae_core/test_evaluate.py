@@ -149,12 +149,35 @@ def test_evaluation_repeats_itself_and_ignores_the_global_generator() -> None:
     assert first.elbo[0] != other.elbo[0]
 
 
-def test_blocks_are_fixed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first block's noise does not depend on how many images follow it."""
+@pytest.mark.parametrize("measure", ["elbo", "recon", "bound"])
+def test_an_image_has_the_noise_of_its_place_whatever_else_is_there(
+    measure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two blocks the second's part is the same whatever the first holds and however it is taken off."""
+    monkeypatch.setattr(module, "BLOCK", 4)
+    monkeypatch.setattr(module, "BOUND_BLOCK", 4)
     model = HVAE.build(ModelSpec.parse("mlp2x3h4"), torch.full((6,), 0.3, dtype=torch.float64), [0])
-    data = images(2 * module.BLOCK, 6)
-    half, whole = (evaluate(model, part, [0], "test").recon[0] for part in (data[: module.BLOCK], data))
-    rest = 2 * whole - half
-    repeated = evaluate(model, torch.cat([data[: module.BLOCK], data[: module.BLOCK]]), [0], "test").recon[0]
-    assert rest != pytest.approx(half)
-    assert 2 * repeated - half != pytest.approx(half, abs=1e-9), "the second block must not reuse the first's noise"
+
+    def total(data: Tensor) -> float:
+        if measure == "bound":
+            return len(data) * float(importance_bound(model, data, 7, [0]).value[0])
+        return len(data) * float(getattr(evaluate(model, data, [0], "test"), measure)[0])
+
+    first, other, second = images(4, 6), images(4, 6, seed=1), images(4, 6, seed=2)
+    part = total(torch.cat([first, second])) - total(first)
+    assert part == pytest.approx(total(torch.cat([other, second])) - total(other), abs=1e-9)
+    assert part != pytest.approx(total(second), abs=1e-6), "the second block reuses the first's noise"
+
+
+def test_active_units_do_not_depend_on_how_a_data_set_is_sorted() -> None:
+    """A unit for each of ten classes, images sorted by class: the first thousand would show three of them."""
+    classes, each = 10, 400
+    model = HVAE.build(ModelSpec.parse(f"mlp1x{classes}h{classes}"), torch.full((classes,), 0.5), [0])
+    with torch.no_grad():
+        for name, weight in model.posteriors[0].named_parameters():
+            weight.zero_()
+            if name.endswith("weight"):
+                weight[0, :, :classes] = 3 * torch.eye(classes)
+    data = torch.eye(classes, dtype=torch.uint8).repeat_interleave(each, 0)
+    metrics = evaluate(model, data, [0], "test")
+    assert (metrics.au[0, 0], metrics.au_path[0, 0]) == (classes, classes)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hvae_core", *arguments]
@@ -26,6 +28,20 @@ def test_a_pack_without_ray(tmp_path: Path, write_images: Callable[..., Path]) -
     lost = run(*small, "--device", "cpu", "--out", str(tmp_path / "no" / "pack.json"))
     assert lost.returncode == 2
     assert lost.stderr.count("\n") == 1
-    wrong = run("--model", "mlp", "--device", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (("--model", "mlp"), "model: 'mlp'"),
+        (("--device", "tpu9"), "device: 'tpu9'"),
+        (("--precision", "tf32"), "precision: 'tf32'"),
+        (("--checkpoints", __file__), "checkpoints: "),
+        (("--steps", "0"), "steps: 0"),
+    ],
+)
+def test_bad_input_is_one_line_before_anything_is_trained(given: tuple[str, ...], named: str) -> None:
+    wrong = run("--dataset", "glyphs", "--device", "cpu", *given)
     assert wrong.returncode == 2
+    assert wrong.stderr.startswith(f"error: {named}")
     assert wrong.stderr.count("\n") == 1

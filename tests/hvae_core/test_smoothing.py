@@ -11,7 +11,8 @@ from numpy.polynomial.hermite_e import HermiteE, hermegauss
 from torch import Tensor
 
 from hvae_core.gaussian import Normal
-from hvae_core.smoothing import OrnsteinUhlenbeck, correlated, retained_variance
+from hvae_core.smoothing import OrnsteinUhlenbeck, correlated
+from hvae_core.spec import retained_variance
 
 MU, SIGMA = 0.7, 1.6
 

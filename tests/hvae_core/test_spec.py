@@ -90,6 +90,16 @@ def test_what_is_no_model_is_named_in_one_line(text: str) -> None:
         (TrainSpec, {"precision": "float16"}),
         (Member, {"seed": -1}),
         (Member, {"seed": 2**63}),
+        (ObjectiveSpec, {"rho": 10**400}),
+        (ObjectiveSpec, {"beta_top": 10**400}),
+        (ObjectiveSpec, {"free_bits": 10**400}),
+        (ObjectiveSpec, {"ou_samples": 2.5}),
+        (ObjectiveSpec, {"iwae_k": True}),
+        (ObjectiveSpec, {"kl_anneal": (0, 1.5)}),
+        (TrainSpec, {"lr": 10**400}),
+        (TrainSpec, {"steps": 100.5}),
+        (TrainSpec, {"batch_size": 8.0}),
+        (Member, {"seed": 0.5}),
     ],
 )
 def test_settings_out_of_range_name_setting_value_and_choices(kind: type, settings: dict[str, Any]) -> None:

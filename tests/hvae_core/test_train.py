@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import itertools
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import torch
 
 from hvae_core.checkpoint import save_checkpoint
 from hvae_core.data import Dataset
-from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, TrainSpec
+from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, SpecError, TrainSpec
 from hvae_core.train import Interrupted, Minibatches, PackTrainer, train_pack
 
 SPEC = ModelSpec.parse("mlp3x3h6")
@@ -173,3 +175,42 @@ def test_checkpoints_take_their_share_of_the_time_and_no_more(
     assert at[0] == pytest.approx(32, abs=4)
     assert min(gaps[:-1]) >= 500
     assert 10 * len(at) < 0.03 * now[0] + 20
+
+
+def test_nothing_of_training_but_the_model_stays(bars: Dataset) -> None:
+    """Moments, data and, on a GPU, the recording go with the trainer; no cycle waits for the collector."""
+    trainers: list[weakref.ref[PackTrainer]] = []
+    gc.collect()
+    gc.disable()
+    try:
+        trained = train_pack(
+            SPEC, MEMBERS, RUN, bars, on_evaluation=lambda trainer: trainers.append(weakref.ref(trainer))
+        )
+        assert trainers
+        assert all(trainer() is None for trainer in trainers)
+    finally:
+        gc.enable()
+    assert all(parameter.grad is None for parameter in trained.model.parameters())
+
+
+def test_a_checkpoint_of_another_kind_of_device_is_refused_and_kept(bars: Dataset, tmp_path: Path) -> None:
+    """A GPU's generators have states of 16 bytes and draw other numbers: the pack is to go on where it was begun."""
+    begun = PackTrainer(SPEC, MEMBERS, RUN, bars, torch.device("cpu"))
+    begun.advance()
+    streams = [[state[:16] for state in each] for each in begun.state()["streams"]]
+    save_checkpoint(tmp_path, 1, {**begun.state(), "device": "cuda", "streams": streams})
+    said: list[str] = []
+    with pytest.raises(SpecError, match="device: 'cpu' is not allowed here; this pack has a checkpoint of 'cuda'"):
+        train_pack(SPEC, MEMBERS, RUN, bars, checkpoints=tmp_path, note=said.append)
+    assert not said
+    assert (tmp_path / "checkpoint-1").is_dir()
+
+
+def test_members_without_smoothing_take_no_copies(bars: Dataset) -> None:
+    """Where every rho is 1 a prior sees each sample once, not K times the same."""
+    rows = []
+    members = [Member(ObjectiveSpec(1.0, 7), seed) for seed in (0, 1)]
+    trainer = PackTrainer(SPEC, members, RUN, bars, torch.device("cpu"))
+    trainer.model.priors[0].register_forward_hook(lambda prior, given, p: rows.append(given[0].shape[1]))
+    trainer.advance()
+    assert rows == [RUN.batch_size]

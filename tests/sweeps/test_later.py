@@ -8,7 +8,7 @@ import torch
 
 from analysis.gather import gather
 from hvae_core.data import Dataset
-from hvae_core.evaluate import bound_examples, importance_bound
+from hvae_core.evaluate import choose_examples, importance_bound
 from sweeps import load_cell
 from sweeps.grid import SweepSpec
 from sweeps.later import LaterBound
@@ -42,7 +42,7 @@ def test_it_is_the_bound_of_each_model_alone_and_touches_nothing_else(trained: L
     assert all(after[path] == content for path, content in before.items())
     for record in trained.records():
         model = load_cell(trained.cell_path(record.cell.id)).model
-        images = torch.from_numpy(bars.test[bound_examples(len(bars.test), 7)])
+        images = torch.from_numpy(bars.test[choose_examples(len(bars.test), 7)])
         alone = importance_bound(model, images, 30, [record.cell.member.seed])
         found = trained.evaluations(record.cell.id)[30]
         assert found["ll"] == pytest.approx(float(alone.value[0]), abs=1e-5)

@@ -69,15 +69,17 @@ def test_an_interrupted_pack_keeps_its_members() -> None:
     """Two of four done: the recorded pack is taken whole, so that the rest is trained in the same company."""
     grid = cells(4, 1)
     pack = Pack(tuple(cell.id for cell in grid))
-    pending = {grid[1].id, grid[3].id}
-    assert recorded_packs([grid[1], grid[3]], {pack.id: pack}, pending) == [pack]
+    assert recorded_packs({pack.id: pack}, {grid[1].id, grid[3].id}) == [pack]
+    assert recorded_packs({pack.id: pack}, set()) == []
 
 
-def test_a_recorded_pack_is_not_taken_for_cells_nobody_asked_for() -> None:
+def test_no_pending_cell_is_taken_twice() -> None:
+    """Packs that overlap, as after a cell was planned twice: the first that holds it trains it."""
     grid = cells(4, 1)
-    pack = Pack(tuple(cell.id for cell in grid))
-    assert recorded_packs(grid[:1], {pack.id: pack}, {cell.id for cell in grid}) == []
-    assert recorded_packs(grid, {pack.id: pack}, set()) == []
+    first, second = Pack(tuple(cell.id for cell in grid[:3])), Pack(tuple(cell.id for cell in grid[2:]))
+    known = {pack.id: pack for pack in (first, second)}
+    assert recorded_packs(known, {cell.id for cell in grid}) == [first]
+    assert recorded_packs(known, {grid[0].id, grid[3].id}) == [first, second]
 
 
 @pytest.mark.parametrize("order", [1, -1])

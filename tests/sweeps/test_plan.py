@@ -48,6 +48,20 @@ def test_the_rest_of_an_interrupted_request_keeps_its_packs(
     assert rest.packs(ledger, None, Resources(1, 0, 8)) == planned, "the same members, whatever the machine's size now"
 
 
+def test_cells_that_earlier_requests_planned_in_the_same_packs_are_counted(
+    ledger: Ledger, spec: SweepSpec, result: Callable[..., dict[str, Any]]
+) -> None:
+    """Of rho .5 and 1 at two seeds only rho .5 is asked for again: its packs bring the two of rho 1 along."""
+    run(ledger, spec, result, how_many=0)
+    half = plan_sweep(ledger, replace(spec, objectives=rho_axis(spec.objectives[0], (0.5,))))
+    packs = half.packs(ledger)
+    along = half.along(ledger, packs)
+    assert {ledger.record(cell).cell.member.objective.rho for cell in along} == {1.0}  # type: ignore[union-attr]
+    assert sorted(along + [cell.id for cell in half.pending]) == sorted(c for pack in packs for c in pack.cells)
+    ledger.complete(next(cell for cell in spec.cells() if cell.id == along[0]), result(), {}, [])
+    assert half.along(ledger, packs) == along[1:]
+
+
 def test_failed_cells_wait_for_a_retry(ledger: Ledger, spec: SweepSpec, result: Callable[..., dict[str, Any]]) -> None:
     run(ledger, spec, result, how_many=2)
     failed, diverged = plan_sweep(ledger, spec).pending

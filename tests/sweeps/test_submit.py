@@ -18,8 +18,8 @@ from sweeps import ray_job, slurm
 from sweeps.files import write_json
 from sweeps.ledger import Ledger
 from sweeps.programs import SchedulerError, answer
-from sweeps.submissions import Queue, job_states, new_name, submissions
-from sweeps.submit import scheduler_options
+from sweeps.submissions import Queue, Submission, job_states, new_name, submissions
+from sweeps.submit import scheduler_options, submit_job
 
 TINY = ["rho", "--model", "mlp2x3h6", "--datasets", "bars.npz", "--rho", "0.5", "1", "--steps", "6"]
 
@@ -128,6 +128,34 @@ def test_as_many_packs_as_workers(here: Path) -> None:
     done = sweep(*TINY, "--workers", "4")
     assert done.exit_code == 2
     assert "--plan-only" in done.stderr
+
+
+@pytest.mark.parametrize("options", [["--gres", "gpu:a100:1"], ["--gpus-per-node=1"], ["--gpus", "2"]])
+def test_packs_are_planned_for_the_gpus_of_the_job(options: list[str], here: Path) -> None:
+    """A GPU takes the seeds of a model together; the machine that submits has none."""
+    request = ["--dry-run", "--", *TINY, "--seeds", "3"]
+    assert "packs: 1\n" in sweep("submit", *options, *request).stderr
+    assert "packs: 3\n" in sweep("submit", "--gres", "tmp:1", *request).stderr
+    assert "packs: 3\n" in sweep("submit", *options, *request, "--gpus-per-trial", "0").stderr
+
+
+def test_nothing_is_cancelled_where_nothing_is(here: Path) -> None:
+    done = sweep("cancel", "nowhere")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: directory: 'nowhere' is no results directory")
+
+
+def test_a_job_is_remembered_before_it_is_sent(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever happens between the scheduler's yes and our next line, the job can be found and cancelled."""
+    job = Submission(new_name(), "slurm", 1, ("rho",))
+
+    def killed(path: Path) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(slurm, "submit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        submit_job(job, ledger, "#!/bin/bash\n", {})
+    assert submissions(ledger) == [job]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import pytest
 from click.testing import CliRunner
 
 import cli
+from hvae_core.data import load_dataset
 from sweeps.claims import Claim
-from sweeps.grid import SweepSpec
+from sweeps.grid import DataSource, SweepSpec
 from sweeps.ledger import Ledger, Pack
 from sweeps.plan import plan_sweep, request_entry
-from sweeps.work import held_elsewhere, work_through
+from sweeps.work import _device, held_elsewhere, work_through
 from sweeps.worker import Job, run_pack
 
 COMMAND = str(Path(sys.executable).with_name("hvae-sweep"))
@@ -111,6 +113,34 @@ def test_what_others_hold_is_no_failure_of_a_worker_that_does_not_wait(ledger: L
         assert [ledger.state(cell) for cell in (*first.cells, *second.cells)] == ["pending"] * 2 + ["complete"] * 2
         assert held_elsewhere(ledger) == set(first.cells)
     assert held_elsewhere(ledger) == set(), "what nobody holds is nobody else's"
+
+
+def test_data_that_are_gone_keep_no_worker_from_the_rest(
+    ledger: Ledger, spec: SweepSpec, tmp_path: Path, write_images: Callable[..., Path]
+) -> None:
+    planned(ledger, spec)
+    other = write_images(tmp_path / "other.npz", side=5)
+    data = DataSource.of(str(other), load_dataset(str(other)))
+    lost = replace(spec, data=(data,))
+    plan = plan_sweep(ledger, lost)
+    entry = request_entry(lost, plan.packs(ledger), {"ll_examples": 0})
+    ledger.add_request(entry, plan.cells)
+    other.unlink()
+    signal_, troubles = work_through(ledger, True, lambda line: None)
+    assert signal_ is None
+    assert len(troubles) == 1
+    assert "other.npz" in troubles[0]
+    assert {ledger.state(cell.id) for cell in spec.cells()} == {"complete"}
+    assert {ledger.state(cell.id) for cell in lost.cells()} == {"pending"}
+
+
+def test_a_request_without_gpus_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert [_device({"settings": s}) for s in ({}, {"gpus_per_trial": 1}, {"gpus_per_trial": 0})] == [
+        "cuda",
+        "cuda",
+        "cpu",
+    ]
 
 
 def test_a_worker_that_does_not_wait_looks_again_after_work(
