@@ -475,8 +475,8 @@ def samples(directories: tuple[str, ...], cells: tuple[str, ...], **given: Any) 
 def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[Any]) -> int:
     """Run a request, or only say what it would do."""
     from sweeps.driver import forecast, record_request, run_sweep
+    from sweeps.job import Job
     from sweeps.plan import plan_sweep
-    from sweeps.worker import Job
 
     ctx = click.get_current_context()
     dry_run, probe, as_json, plan_only, workers = (

@@ -24,10 +24,11 @@ from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, TrainSpec
 from hvae_core.train import CHECKPOINT_SHARE, PackTrainer
 from sweeps import runner
 from sweeps.grid import DataSource, SweepSpec
+from sweeps.job import Job
 from sweeps.ledger import Ledger
 from sweeps.plan import plan_sweep, request_entry
 from sweeps.resources import Resources
-from sweeps.worker import CHECKPOINT_SECONDS, Job
+from sweeps.worker import CHECKPOINT_SECONDS
 
 SHAPES = (("mlp4x16h64", 64, 11), ("mlp4x40", 100, 11), ("mlp4x40", 100, 64))
 

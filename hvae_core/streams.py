@@ -29,8 +29,8 @@ class SeedStreams:
     def __init__(self, seeds: Sequence[int], *purpose: str | int, device: torch.device | str = "cpu") -> None:
         self.seeds = sorted(set(seeds))
         self.generators = [stream(seed, *purpose, device=device) for seed in self.seeds]
-        order = torch.tensor([self.seeds.index(seed) for seed in seeds])
-        self._member = order.to(device) if len(self.seeds) > 1 else None
+        order = torch.tensor([self.seeds.index(seed) for seed in seeds], device=device)
+        self._member = order if len(self.seeds) > 1 else None
 
     def expand(self, drawn: Sequence[Tensor]) -> Tensor:
         """Give each member its seed's tensor: (M, ...), or (1, ...) to broadcast where all share one seed."""

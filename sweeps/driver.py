@@ -19,13 +19,14 @@ from sweeps.estimate import Estimate, estimate, probe
 from sweeps.exits import COMPLETE, ERROR, INCOMPLETE, SIGNAL
 from sweeps.files import write_bytes
 from sweeps.grid import SweepSpec
+from sweeps.job import Job, device_name
 from sweeps.journal import Journal
 from sweeps.ledger import Ledger, Pack
 from sweeps.plan import Plan, plan_sweep, request_entry
 from sweeps.progress import Progress
 from sweeps.request import RunSettings
 from sweeps.resources import Resources, local_memory
-from sweeps.worker import Job, device_name, tidy
+from sweeps.worker import tidy
 
 PROBE_MODEL_STEPS = 100_000  # a run that trains more, and cannot be told from complete cells, is timed first
 LONG_SECONDS = 3600.0
@@ -47,6 +48,7 @@ def run_sweep(
     machine, 3 some failed or diverged, 128 + n stopped by signal n.
     """
     plan = plan_sweep(ledger, spec, settings.retry_failed)  # what cannot be is refused before anything is written
+    _say_other_bounds(ledger, plan, job, console)
     journal = Journal(settings.log, ledger, lambda line: say(console, line))
     if not plan.pending:
         tidy(ledger)
@@ -161,6 +163,18 @@ def _train(
     if interrupts.signal is not None:
         note("stopped; the same command goes on from the checkpoints")
     return interrupts.signal
+
+
+def _say_other_bounds(ledger: Ledger, plan: Plan, job: Job, console: Console) -> None:
+    """Name complete cells whose L_100 is on another number of images: that makes no new cell, and means do not mix."""
+    others = 0
+    for cell in plan.cells:
+        record = ledger.record(cell.id) if plan.found[cell.id] == "complete" else None
+        match record.result if record is not None else None:
+            case {"ll_examples": int(count), "test_examples": int(total)} if count != min(job.ll_examples, total):
+                others += 1
+    if others:
+        say(console, f"note: --ll-examples {job.ll_examples} is for new cells; {others} complete ones keep their L_100")
 
 
 def _say_along(ledger: Ledger, plan: Plan, packs: Sequence[Pack], console: Console) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from sweeps.cell import Cell
 from sweeps.files import is_finite
+from sweeps.job import Job, load_data
 from sweeps.ledger import Ledger, Pack
 from sweeps.pace import checkpointed
 from sweeps.plan import Plan
@@ -80,10 +81,10 @@ def estimate(
     return Estimate(_makespan(seconds, slots), sum(seconds) / 3600, f"from {' and '.join(used)} on {device}")
 
 
-def probe(job: Any, ledger: Ledger, plan: Plan, packs: Sequence[Pack], device: str) -> Speeds:
+def probe(job: Job, ledger: Ledger, plan: Plan, packs: Sequence[Pack], device: str) -> Speeds:
     """Time a few steps of each shape that no complete cell tells of, at the size of its largest pack.
 
-    In a process of its own, so that neither its memory nor its CUDA context stays. `job` is a sweeps.worker.Job.
+    In a process of its own, so that neither its memory nor its CUDA context stays.
     """
     pixels, cells = _pixels(ledger, plan), {cell.id: cell for cell in plan.cells}
     known = _measured(ledger, pixels, device)
@@ -104,12 +105,11 @@ def probe(job: Any, ledger: Ledger, plan: Plan, packs: Sequence[Pack], device: s
     return speeds
 
 
-def time_steps(job: Any, configs: Sequence[Mapping[str, Any]]) -> float:
+def time_steps(job: Job, configs: Sequence[Mapping[str, Any]]) -> float:
     """Seconds per step of a stacked model of these cells, on the job's device, after two steps to warm up."""
     import torch
 
     from hvae_core.train import PackTrainer
-    from sweeps.worker import load_data
 
     torch.set_num_threads(job.threads)
     cells = [Cell.from_config(config) for config in configs]

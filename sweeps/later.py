@@ -12,10 +12,10 @@ from hvae_core.evaluate import BOUND_BLOCK, SAMPLE_BLOCK, choose_examples, impor
 from hvae_core.model import HVAE
 from sweeps.cell import SCHEMA, Cell
 from sweeps.files import write_json
+from sweeps.job import device_name, jobs_by_data, load_data
 from sweeps.ledger import Ledger, LedgerError
 from sweeps.load import load_cell
 from sweeps.provenance import versions
-from sweeps.worker import device_name, jobs_by_data, load_data
 
 MAX_STACK = 16  # models that are evaluated as one stack
 

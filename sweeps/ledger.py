@@ -10,10 +10,6 @@ sweep.json                  the requests, one entry per invocation
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,20 +18,24 @@ from typing import Any, Literal
 from hvae_core.spec import SpecError
 from sweeps.cell import ID, SCHEMA, Cell, content_id
 from sweeps.files import (
-    MAX_BYTES,
     DamagedFileError,
     fingerprint,
-    is_finite,
     read_json,
     set_aside,
     write_bytes,
     write_json,
 )
+from sweeps.records import (
+    EVALUATION,
+    csv_bytes,
+    damaged_companions,
+    is_request,
+    read_evaluation,
+    read_history,
+    read_result,
+)
 
 State = Literal["complete", "failed", "diverged", "pending"]
-METRICS = ("elbo", "recon", "kl_total", "kl_top", "au_top")
-COMPANIONS = ("history.csv", "weights.safetensors")
-MAX_HASHED_BYTES = 2**16  # larger files are hashed only when they are used
 
 
 class LedgerError(Exception):
@@ -102,7 +102,7 @@ class Ledger:
             found = content.get("schema")
             raise LedgerError(f"{self.root / 'sweep.json'}: schema {found!r}; this version reads and writes {SCHEMA}")
         for n, request in enumerate(requests):
-            if not _is_request(request):
+            if not is_request(request):
                 raise LedgerError(f"{self.root / 'sweep.json'}: request {n} is not one; move the file away to go on")
         return requests
 
@@ -155,11 +155,11 @@ class Ledger:
         damage: list[DamagedFileError] = []
         result = failure = None
         try:
-            result = _checked_result(path / "result.json", cell)
+            result = read_result(path / "result.json", cell)
         except DamagedFileError as error:
             damage.append(error)
         if result is not None:
-            damage += _damaged_companions(path, result)
+            damage += damaged_companions(path, result)
         try:
             failure = read_json(path / "failure.json") if result is None else None
         except DamagedFileError as error:
@@ -236,7 +236,7 @@ class Ledger:
         It names its companions with their sizes and checksums, so that a damaged one is noticed.
         """
         path = self.cell_path(cell.id)
-        companions = {"history.csv": _csv(history)} | ({} if weights is None else {"weights.safetensors": weights})
+        companions = {"history.csv": csv_bytes(history)} | ({} if weights is None else {"weights.safetensors": weights})
         for name, content in companions.items():
             write_bytes(path / name, content)
         write_json(path / "provenance.json", provenance)
@@ -263,10 +263,10 @@ class Ledger:
         """Read the later evaluations of a cell by their number of samples; a damaged one is named in `damaged`."""
         found: dict[int, dict[str, Any]] = {}
         for path in self.cell_path(cell_id).glob("eval-*.json"):
-            name = _EVALUATION.fullmatch(path.name)
+            name = EVALUATION.fullmatch(path.name)
             if name is not None:
                 try:
-                    found[int(name[1])] = _evaluation(path, cell_id, int(name[1]))
+                    found[int(name[1])] = read_evaluation(path, cell_id, int(name[1]))
                 except DamagedFileError as error:
                     if damaged is not None:
                         damaged.append(str(error))
@@ -274,94 +274,8 @@ class Ledger:
 
     def write_history(self, cell_id: str, rows: Sequence[Mapping[str, float | int]]) -> None:
         """Write history.csv: one row per evaluation on the validation images."""
-        write_bytes(self.cell_path(cell_id) / "history.csv", _csv(rows))
+        write_bytes(self.cell_path(cell_id) / "history.csv", csv_bytes(rows))
 
     def history(self, cell_id: str) -> list[dict[str, float]]:
         """Read history.csv back, oldest row first; raises DamagedFileError for anything but numbers."""
-        path = self.cell_path(cell_id) / "history.csv"
-        if path.is_symlink() or not path.is_file():
-            return []
-        if path.stat().st_size > MAX_BYTES:
-            raise DamagedFileError(path, f"larger than {MAX_BYTES} bytes")
-        try:
-            rows = list(csv.DictReader(path.read_text().splitlines(), strict=True))
-            return [{name: float(value) for name, value in row.items()} for row in rows]
-        except (OSError, ValueError, TypeError, csv.Error) as error:
-            raise DamagedFileError(path, f"{str(error).splitlines()[0][:200]}") from error
-
-
-_EVALUATION = re.compile(r"eval-([1-9]\d{0,8})\.json")
-
-
-def _evaluation(path: Path, cell_id: str, samples: int) -> dict[str, Any]:
-    found = read_json(path) or {}
-    numbers = [found.get("ll"), *(found[name] for name in ("ll_se", "ll_ess") if found.get(name) is not None)]
-    finite = all(isinstance(value, float) and math.isfinite(value) for value in numbers)
-    counts = all(isinstance(found.get(name), int) for name in ("examples", "asked"))
-    declared = (found.get("schema"), found.get("cell_id"), found.get("samples"))
-    if not finite or not counts or declared != (SCHEMA, cell_id, samples):
-        raise DamagedFileError(path, f"is not an evaluation of cell {cell_id} in schema {SCHEMA}")
-    return found
-
-
-def _is_request(request: object) -> bool:
-    """Whether an entry of sweep.json has the shape that this version writes; ids must be ids, never paths."""
-    match request:
-        case {"packs": list(packs), "settings": dict(settings), "request": {"data": list(data)}}:
-            cells = [cell for pack in packs if isinstance(pack, list) for cell in pack]
-            shaped = all(isinstance(pack, list) and pack for pack in packs)
-            named = all(isinstance(cell, str) and ID.fullmatch(cell) for cell in cells)
-            return shaped and named and all(map(_is_source, data)) and _are_settings(settings)
-    return False
-
-
-def _is_source(data: object) -> bool:
-    match data:
-        case {"asked": str(), "checksum": str(), "reference": str()}:
-            return True
-    return False
-
-
-def _are_settings(settings: Mapping[str, Any]) -> bool:
-    """Whether the settings that workers read from a request are of their kinds."""
-    names = ("eval_every", "ll_examples", "cpus_per_trial")
-    counts = all(isinstance(settings.get(name, 1), int) and settings.get(name, 1) >= 0 for name in names)
-    kept = settings.get("keep", "weights") in ("weights", "none")
-    return counts and kept and isinstance(settings.get("data_dir"), str | None)
-
-
-def _csv(rows: Sequence[Mapping[str, float | int]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
-
-
-def _damaged_companions(path: Path, result: Mapping[str, Any]) -> Iterator[DamagedFileError]:
-    """Find the files beside a result that are not what it says they were; a file that was removed is no damage.
-
-    Of the weights, which are large, the size alone is compared here; their checksum is when they are loaded.
-    """
-    files = result.get("files")
-    for name in COMPANIONS:
-        file, was = path / name, files.get(name) if isinstance(files, dict) else None
-        if not isinstance(was, dict) or not (file.is_symlink() or file.exists()):
-            continue
-        same = not file.is_symlink() and file.is_file() and file.stat().st_size == was.get("bytes")
-        if not same or (file.stat().st_size <= MAX_HASHED_BYTES and fingerprint(file.read_bytes()) != was):
-            yield DamagedFileError(file, "is not the file that the cell's result was recorded with")
-
-
-def _checked_result(path: Path, cell: Cell) -> dict[str, Any] | None:
-    result = read_json(path)
-    if result is None:
-        return None
-    if result.get("schema") != SCHEMA or result.get("cell_id") != cell.id:
-        raise DamagedFileError(path, f"is not a result of cell {cell.id} in schema {SCHEMA}")
-    layers = [f"{name}_{i}" for name in ("kl", "au", "au_path") for i in range(1, cell.model.depth + 1)]
-    for name in (*METRICS, *layers):
-        value = result.get(name)
-        if not is_finite(value):
-            raise DamagedFileError(path, f"{name} is {str(value)[:40]!r}, not a finite number")
-    return result
+        return read_history(self.cell_path(cell_id) / "history.csv")

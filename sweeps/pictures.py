@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from sweeps.job import Job, jobs_by_data, load_data
 from sweeps.ledger import Ledger
 from sweeps.load import load_cell
-from sweeps.worker import Job, jobs_by_data, load_data
 
 
 @dataclass(frozen=True)

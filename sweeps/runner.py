@@ -24,10 +24,11 @@ from hvae_core.data import DataError
 from hvae_core.spec import SpecError
 from sweeps.claims import holder_of
 from sweeps.interrupts import Interrupts
+from sweeps.job import Job
 from sweeps.ledger import Ledger, LedgerError, Pack
 from sweeps.nodes import differences, leave_marker, look, own_versions
 from sweeps.resources import Resources, usable_cpus
-from sweeps.worker import LAST_LINES, Job, run_pack
+from sweeps.worker import LAST_LINES, run_pack
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine

@@ -16,11 +16,12 @@ import torch
 from hvae_core.data import DataError
 from hvae_core.spec import SpecError
 from sweeps.claims import HeldError, holder_of
+from sweeps.job import Job
 from sweeps.journal import Journal
 from sweeps.ledger import Ledger, LedgerError
 from sweeps.loggers import LOGGERS
 from sweeps.progress import describe
-from sweeps.worker import Job, Outcome, run_pack, tidy
+from sweeps.worker import Outcome, run_pack, tidy
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 WAIT_SECONDS = 5.0  # between looks at packs that others hold

@@ -10,76 +10,32 @@ import math
 import re
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import safetensors.torch
 import torch
 
 from hvae_core.checkpoint import remove_checkpoints
-from hvae_core.data import DataError, Dataset, load_dataset
-from hvae_core.evaluate import choose_examples, evaluate, importance_bound
+from hvae_core.data import DataError, Dataset
 from hvae_core.spec import SpecError
-from hvae_core.train import Interrupted, PackTrainer, TrainedPack, train_pack
+from hvae_core.train import Interrupted, PackTrainer, train_pack
 from sweeps import pace
 from sweeps.cell import Cell
 from sweeps.claims import Claim, HeldError
 from sweeps.files import DamagedFileError
+from sweeps.job import Job, device_name, load_data
 from sweeps.ledger import Ledger, LedgerError, Pack
+from sweeps.measure import bounds, measure, member_weights
 from sweeps.pace import Pace
 from sweeps.provenance import provenance
-from sweeps.resources import usable_cpus
 
-BOUND_SAMPLES = 100
 CHECKPOINT_SECONDS = 30.0
 LAST_LINES = 20
 
 Outcome = Literal["complete", "failed", "held", "stopped"]
-
-
-@dataclass(frozen=True)
-class Job:
-    """How packs are to be run: nothing here changes a number beyond rounding, but which test images L_100 uses."""
-
-    root: str
-    data_dir: str | None = None
-    references: tuple[tuple[str, str], ...] = ()  # (content checksum, what loads it)
-    eval_every: int = 0
-    ll_examples: int = 500
-    keep: Literal["weights", "none"] = "weights"
-    device: str = "cpu"
-    threads: int = 1
-    stop_file: str | None = None
-    options: tuple[tuple[str, Any], ...] = ()  # resources and the like, for the provenance record
-
-    @classmethod
-    def of(cls, root: Path, request: Mapping[str, Any], device: str = "cpu") -> Job:
-        """Read how a recorded request is to be run."""
-        settings, data = request["settings"], request["request"]["data"]
-        return cls(
-            root=str(root),
-            data_dir=settings.get("data_dir"),
-            references=tuple((source["checksum"], source["reference"]) for source in data),
-            eval_every=settings.get("eval_every", cls.eval_every),
-            ll_examples=settings.get("ll_examples", cls.ll_examples),
-            keep=settings.get("keep", cls.keep),
-            device=device,
-            threads=max(1, min(settings.get("cpus_per_trial", 1), usable_cpus())) if device == "cpu" else 1,
-        )
-
-
-def jobs_by_data(ledger: Ledger, data_dir: Path | None = None, device: str = "cpu") -> dict[str, Job]:
-    """Return how to load each data set that the directory's requests name, by the checksum of its content."""
-    found: dict[str, Job] = {}
-    for request in ledger.requests():
-        job = Job.of(ledger.root, request, device)
-        job = job if data_dir is None else replace(job, data_dir=str(data_dir))
-        found |= {source["checksum"]: job for source in request["request"]["data"]}
-    return found
 
 
 def tidy(ledger: Ledger) -> None:
@@ -279,63 +235,6 @@ def _cells(ledger: Ledger, pack: Pack) -> list[Cell]:
             raise LedgerError(f"{ledger.cell_path(cell_id)}: holds no config.json; the request typed again writes it")
         cells.append(record.cell)
     return cells
-
-
-def measure(trained: TrainedPack, cells: Sequence[Cell], data: Dataset, device: str) -> list[dict[str, Any]]:
-    """Take the final metrics of every member on the whole test set."""
-    metrics = evaluate(trained.model, torch.from_numpy(data.test).to(device), [c.member.seed for c in cells], "test")
-    facts = {
-        "test_examples": len(data.test),
-        "seconds": trained.seconds / len(cells),
-        "pack_size": len(cells),
-        "device": device_name(device),
-    }
-    return [metrics.row(i) | facts for i in range(len(cells))]
-
-
-def bounds(
-    trained: TrainedPack, cells: Sequence[Cell], data: Dataset, examples: int, device: str
-) -> list[dict[str, Any]]:
-    """Take L_100 of every member on a seeded choice of that many test images; with none, say so and no more."""
-    chosen = choose_examples(len(data.test), examples)
-    count = len(chosen)
-    if not count:
-        return [{"ll_examples": 0}] * len(cells)
-    images = torch.from_numpy(data.test[chosen]).to(device)
-    bound = importance_bound(trained.model, images, BOUND_SAMPLES, [cell.member.seed for cell in cells])
-    return [
-        {
-            "ll_100": float(bound.value[i]),
-            "ll_100_se": float(bound.standard_error[i]) if count > 1 else None,
-            "ll_100_ess": float(bound.effective_samples[i]),
-            "ll_examples": count,
-        }
-        for i in range(len(cells))
-    ]
-
-
-def member_weights(model: torch.nn.Module, member: int) -> bytes:
-    """One member's weights as a safetensors file; every tensor keeps a leading member axis of 1."""
-    tensors = {name: value[member : member + 1].contiguous() for name, value in model.state_dict().items()}
-    return safetensors.torch.save(tensors)
-
-
-def device_name(device: str) -> str:
-    """Name of the device in records: cpu, or the GPU's model."""
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
-
-
-def load_data(job: Job, cell: Cell) -> Dataset:
-    """Load a cell's data from where the request found it; raises DataError if its content has changed."""
-    reference = dict(job.references).get(cell.checksum, f"{cell.dataset}:{cell.source}")
-    directory = Path(job.data_dir) if job.data_dir else None
-    data = load_dataset(reference, binarise=cell.binarise, data_dir=directory, download=False)
-    if data.checksum != cell.checksum:
-        raise DataError(
-            f"{reference}: its content has changed since it was planned "
-            f"(checksum {data.checksum[:12]}, planned {cell.checksum[:12]})"
-        )
-    return data
 
 
 def _now() -> str:

@@ -19,7 +19,8 @@ import pytest
 import torch
 
 from sweeps.files import fingerprint
-from sweeps.ledger import COMPANIONS, METRICS, Ledger
+from sweeps.ledger import Ledger
+from sweeps.records import COMPANIONS, METRICS
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Ended, Lab

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "annealed with free bits": {"kl_anneal": (2, 5), "free_bits": 0.3},
     "importance weighted": {"iwae_k": 4},
 }
-WAITS = ("_local_scalar_dense", "nonzero", "_to_copy", "masked_select", "is_nonzero")
+WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero")
+HOST = ("lift_fresh", "scalar_tensor")  # a tensor made of Python's numbers is copied from the host
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
 
@@ -32,16 +34,17 @@ def trainer(bars: Dataset, kind: str, device: str = "cpu", captured: bool = True
 
 
 class Spy(TorchDispatchMode):
-    """Notes operations that would make the host wait for the device, outside of the optimiser."""
+    """Notes operations that would wait for a device, or copy to it from the host, outside of the optimiser."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.found: list[str] = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        name = func.overloadpacket.__name__
-        device_changes = name == "_to_copy" and (kwargs or {}).get("device") not in (None, args[0].device)
-        if name in WAITS and (name != "_to_copy" or device_changes):
+        name, device = func.overloadpacket.__name__, (kwargs or {}).get("device")
+        moved = name == "_to_copy" and device not in (None, args[0].device)
+        counted = name in ("index", "index_put_") and any(i is not None and i.dtype == torch.bool for i in args[1])
+        if name in (*WAITS, *HOST) or moved or counted:
             self.found.append(name)
         return func(*args, **(kwargs or {}))
 
@@ -54,9 +57,30 @@ def test_a_step_never_waits_for_the_device(bars: Dataset, kind: str, monkeypatch
     with Spy() as spy:
         pack.advance()
     assert not spy.found
-    with spy:
-        assert bool((pack.clock == 2).item()), "the spy sees what it should"
-    assert spy.found
+
+
+def test_the_spy_sees_what_it_should() -> None:
+    x = torch.arange(3.0)
+    work: dict[str, Callable[[], object]] = {
+        "_local_scalar_dense": lambda: x.sum().item(),
+        "nonzero": lambda: x.nonzero(),
+        "index": lambda: x[x > 0],
+        "lift_fresh": lambda: x + torch.tensor(1.0),
+        "_to_copy": lambda: x.to("meta"),
+    }
+    for name, do in work.items():
+        with Spy() as spy:
+            do()
+        assert name in spy.found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_makes_every_tensor_on_its_own_device(bars: Dataset, kind: str) -> None:
+    """Where another device is the default, whatever is made without a word about its device lies on the wrong one."""
+    usual, elsewhere = trainer(bars, kind), trainer(bars, kind)
+    expected = usual.advance()
+    with torch.device("meta"):
+        assert torch.equal(elsewhere.advance(), expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -169,6 +169,20 @@ def test_an_image_has_the_noise_of_its_place_whatever_else_is_there(
     assert part != pytest.approx(total(second), abs=1e-6), "the second block reuses the first's noise"
 
 
+def test_evaluation_makes_every_tensor_on_the_images_device() -> None:
+    """Where another device is the default, whatever is made without a word about its device lies on the wrong one."""
+    model = HVAE.build(ModelSpec.parse("mlp2x3h4"), torch.full((6,), 0.3), [0, 1])
+    data = images(20, 6)
+
+    def numbers() -> list[float]:
+        metrics, bound = evaluate(model, data, [0, 1], "test"), importance_bound(model, data, 7, [0, 1])
+        return [*metrics.row(0).values(), *metrics.row(1).values(), *bound.value, *bound.standard_error]
+
+    expected = numbers()
+    with torch.device("meta"):
+        assert numbers() == expected
+
+
 def test_active_units_do_not_depend_on_how_a_data_set_is_sorted() -> None:
     """A unit for each of ten classes, images sorted by class: the first thousand would show three of them."""
     classes, each = 10, 400

@@ -56,6 +56,8 @@ def test_a_member_takes_no_more_than_it_says_and_not_much_less(
         evaluation = peak(partial(evaluate, trainer.model, images, seeds, "test"))
         bound = peak(partial(importance_bound, trainer.model, images[:5], 100, seeds))
         weights = sum(parameter.nbytes for parameter in trainer.model.parameters())
-        found.append(3 * weights + max(training, evaluation, bound))
-    measured = (found[1] - found[0]) / 2
+        found.append((3 * weights + max(training, evaluation, bound), 3 * weights + training + max(evaluation, bound)))
+    measured, held = ((more - less) / 2 for less, more in zip(*found, strict=True))
     assert measured <= member_bytes(spec, objective, train, 784) <= 2 * measured
+    captured = member_bytes(spec, objective, train, 784, captured=True)  # the recording stays beside an evaluation
+    assert held <= captured <= 2 * held

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from sweeps import estimate as module
 from sweeps.estimate import Estimate, estimate, probe
 from sweeps.grid import SweepSpec, rho_axis
+from sweeps.job import Job
 from sweeps.ledger import Ledger
 from sweeps.plan import plan_sweep, request_entry
 from sweeps.resources import Resources
-from sweeps.worker import Job
 
 Make = Callable[..., dict[str, Any]]
 

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from hvae_core.train import PackTrainer
 from sweeps.grid import SweepSpec, rho_axis
+from sweeps.job import Job
 from sweeps.ledger import Ledger
 from sweeps.plan import plan_sweep, request_entry
-from sweeps.worker import Job, run_pack
+from sweeps.worker import run_pack
 
 RHOS = (0.3, 0.7, 1.0)
 FILES = ("history.csv", "weights.safetensors")

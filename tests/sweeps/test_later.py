@@ -11,10 +11,11 @@ from hvae_core.data import Dataset
 from hvae_core.evaluate import choose_examples, importance_bound
 from sweeps import load_cell
 from sweeps.grid import SweepSpec
+from sweeps.job import Job
 from sweeps.later import LaterBound
 from sweeps.ledger import Ledger, LedgerError
 from sweeps.plan import plan_sweep, request_entry
-from sweeps.worker import Job, run_pack
+from sweeps.worker import run_pack
 
 
 @pytest.fixture

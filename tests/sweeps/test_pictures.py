@@ -7,10 +7,11 @@ import torch
 from hvae_core.data import Dataset
 from sweeps import load_cell
 from sweeps.grid import SweepSpec
+from sweeps.job import Job
 from sweeps.ledger import Ledger
 from sweeps.pictures import pictures
 from sweeps.plan import plan_sweep, request_entry
-from sweeps.worker import Job, run_pack
+from sweeps.worker import run_pack
 
 
 @pytest.fixture

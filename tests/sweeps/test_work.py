@@ -20,10 +20,11 @@ import cli
 from hvae_core.data import load_dataset
 from sweeps.claims import Claim
 from sweeps.grid import DataSource, SweepSpec
+from sweeps.job import Job
 from sweeps.ledger import Ledger, Pack
 from sweeps.plan import plan_sweep, request_entry
 from sweeps.work import _device, held_elsewhere, work_through
-from sweeps.worker import Job, run_pack
+from sweeps.worker import run_pack
 
 COMMAND = str(Path(sys.executable).with_name("hvae-sweep"))
 GRID = ["--model", "mlp2x3h6", "--datasets", "bars.npz", "--ou-samples", "2", "--batch-size", "8", "--ll-examples", "0"]

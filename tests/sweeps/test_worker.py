@@ -16,9 +16,10 @@ from hvae_core.train import train_pack
 from sweeps import load_cell
 from sweeps.claims import Claim
 from sweeps.grid import SweepSpec
+from sweeps.job import Job
 from sweeps.ledger import Ledger, LedgerError, Pack
 from sweeps.plan import plan_sweep, request_entry
-from sweeps.worker import Job, run_pack
+from sweeps.worker import run_pack
 
 
 @pytest.fixture
