@@ -17,6 +17,7 @@ KINDS = {
     "checkpoints": "of packs that are not done; without them these start again from step 0",
     "weights": "the trained models; without them no cell can be loaded or evaluated again",
     "damaged": "files that were found damaged and set aside",
+    "output": "what submitted jobs printed; their scripts stay",
     "leftovers": "half-written files of processes that were killed",
 }
 _ASIDE = re.compile(r".+\.damaged-\d+|unreadable-checkpoint-.+")
@@ -36,6 +37,7 @@ def rooms(ledger: Ledger) -> list[Room]:
     """Measure every kind; symbolic links are neither followed nor counted."""
     found: dict[str, list[Path]] = {kind: [] for kind in KINDS}
     found["runs"] = [path for path in _below(ledger.root / "runs") if not path.name.startswith(".")]
+    found["output"] = [path for job in _below(ledger.root / "jobs") for path in _below(job) if path.suffix == ".log"]
     folders = [ledger.root, *(f for part in ("cells", "packs") for f in _below(ledger.root / part) if f.is_dir())]
     for folder in folders:
         for path in _below(folder):

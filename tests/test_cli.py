@@ -243,7 +243,8 @@ def test_precedence_is_command_line_environment_file_default(here: Path, monkeyp
 
 @pytest.mark.parametrize("seeds", ["1", "2", "5,9", "7:7"])
 def test_the_written_request_repeats_the_sweep_exactly(here: Path, seeds: str) -> None:
-    first = sweep("rho", *TINY, "--datasets", "bars.npz", "--seeds", seeds, "--out", "one", "--plan-only")
+    (here / "𝄞.npz").write_bytes((here / "bars.npz").read_bytes())  # a name that JSON may escape as TOML may not
+    first = sweep("rho", *TINY, "--datasets", "𝄞.npz", "--seeds", seeds, "--out", "one", "--plan-only")
     assert first.exit_code == 0, first.stderr
     assert tomllib.loads((here / "one" / "sweep.toml").read_text())["steps"] == 6
     again = sweep("rho", "--config", "one/sweep.toml", "--out", "two", "--plan-only")

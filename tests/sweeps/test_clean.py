@@ -30,6 +30,10 @@ def full(ledger: Ledger, cell: Cell, other: Cell, result: Callable[..., dict[str
         file.write_text("half")
         os.utime(file, (time.time() - age,) * 2)
     (ledger.root / ".gitignore").write_text("mine")
+    job = ledger.root / "jobs" / "hvae-20260101T000000Z-abcdef"
+    job.mkdir(parents=True)
+    for name, text in (("7_1.log", "said"), ("script.sh", "#!"), ("submission.json", "{}")):
+        (job / name).write_text(text)
     return ledger
 
 
@@ -40,6 +44,7 @@ def test_every_kind_is_measured(full: Ledger) -> None:
         "checkpoints": (1, 1000),
         "weights": (1, 100),
         "damaged": (2, 1001),
+        "output": (1, 4),
         "leftovers": (1, 4),
     }
 

@@ -243,14 +243,3 @@ def test_a_model_that_does_not_fit_alone_fails(
     monkeypatch.setattr(module, "train_pack", full)
     assert run_pack(job, packs[0]) == "failed"
     assert {ledger.state(cell) for cell in packs[0].cells} == {"failed"}
-
-
-@pytest.mark.parametrize(
-    ("asked", "device", "threads"), [(1, "cpu", 1), (2, "cpu", 2), (2, "cuda", 1), (10**9, "cpu", 3)]
-)
-def test_a_worker_computes_on_the_cores_that_the_request_gives_a_trial(
-    spec: SweepSpec, monkeypatch: pytest.MonkeyPatch, asked: int, device: str, threads: int
-) -> None:
-    monkeypatch.setattr(module, "usable_cpus", lambda: 3)
-    entry = request_entry(spec, [], {"cpus_per_trial": asked})
-    assert Job.of(Path("results"), entry, device).threads == threads
