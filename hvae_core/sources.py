@@ -228,7 +228,7 @@ def search_path(data_dir: Path | None, cache: Path) -> tuple[Path, ...]:
     env = os.environ.get(ENV_DIR, "")
     if data_dir is None:
         return (directory(ENV_DIR, Path(env)), cache) if env else (cache,)
-    second = (expanded(Path(env)),) if env and _is(Path.is_dir, expanded(Path(env))) else ()
+    second = (expanded(Path(env)),) if env else ()
     return (directory("data_dir", data_dir), *second, cache)
 
 

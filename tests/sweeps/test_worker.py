@@ -205,8 +205,23 @@ def test_bound_can_be_left_out_and_weights_too(ledger: Ledger, job: Job, packs: 
     assert not (ledger.cell_path(packs[0].cells[0]) / "weights.safetensors").exists()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        MemoryError(),
+    ],
+)
 def test_a_pack_that_does_not_fit_into_memory_is_trained_in_parts(
-    ledger: Ledger, spec: SweepSpec, job: Job, packs: list[Pack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger,
+    spec: SweepSpec,
+    job: Job,
+    packs: list[Pack],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
 ) -> None:
     """Four members where two fit: halved once; stopped in the second half it goes on in halves, to the same bits."""
     whole, job = Pack(packs[0].cells + packs[1].cells), replace(job, eval_every=4)
@@ -220,7 +235,7 @@ def test_a_pack_that_does_not_fit_into_memory_is_trained_in_parts(
     def scarce(spec, members, *rest, **keywords):  # type: ignore[no-untyped-def]
         sizes.append(len(members))
         if len(members) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         return train_pack(spec, members, *rest, **keywords)
 
     monkeypatch.setattr(module, "train_pack", scarce)
