@@ -5,13 +5,14 @@ Everything else that can change a cell's numbers is part of the curve's key, so 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from hvae_core.spec import ModelSpec, kl_weight
+from hvae_core.spec import ModelSpec
 
 DATA = ("dataset", "source", "checksum", "binarise")
 SETTINGS = (
@@ -86,6 +87,22 @@ class Curve:
         low, high = int(counts.min()), int(counts.max())
         return f"{high} seed{'s' if high > 1 else ''}" if low == high else f"{low}–{high} seeds"
 
+    @property
+    def devices(self) -> list[str]:
+        """Devices that its complete cells were trained on; numbers of several agree within rounding only."""
+        return sorted({str(device) for device in self.complete["device"].dropna()})
+
+    @property
+    def kl_weight(self) -> float:
+        """KL weight that annealing had reached when training ended; 1 where nothing says otherwise."""
+        known = self.rows["kl_weight"].dropna().to_list() if "kl_weight" in self.rows else []
+        return float(min(known, default=1.0))
+
+    @property
+    def unfinished(self) -> str:
+        """The KL weight in three digits, rounded down so that it never reads 1, if annealing did not finish."""
+        return f"{math.floor(1000 * self.kl_weight) / 1000:g}" if self.kl_weight < 1 else ""
+
 
 def curves(frame: pd.DataFrame) -> list[Curve]:
     """Split a tidy frame into its curves, in the order of their first rows."""
@@ -131,19 +148,15 @@ def curves_in_words(group: Sequence[Curve]) -> tuple[list[str], list[list[str]]]
     return shared, own
 
 
+def annealing_in_words(group: Sequence[Curve]) -> list[str]:
+    """Say the least KL weight that annealing ended at, if that of any curve did not finish."""
+    least = min((curve.unfinished for curve in group if curve.unfinished), default="")
+    return ["annealing not finished", f"KL weight ends at {least}"] if least else []
+
+
 def _known(value: Any) -> Any:
     return None if pd.isna(value) else value
 
 
-def unfinished(curve: Curve) -> list[str]:
-    """Say where a KL annealing ramp stood when the run ended, if it had not reached 1."""
-    if curve["kl_anneal"] is None:
-        return []
-    start, ramp = map(int, curve["kl_anneal"].split(":"))
-    weight = kl_weight((start, ramp), curve["steps"])
-    return [] if weight == 1 else [f"annealing not finished, KL weight ends at {weight:.3g}"]
-
-
 def _mixed(curve: Curve) -> list[str]:
-    devices = sorted({str(device) for device in curve.complete["device"].dropna()})
-    return [f"mixed devices: {', '.join(devices)}"] if len(devices) > 1 else []
+    return [f"mixed devices: {', '.join(curve.devices)}"] if len(curve.devices) > 1 else []

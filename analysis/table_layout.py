@@ -140,15 +140,15 @@ def _one_choice(rows: Sequence[TableRow]) -> int:
 def _footnotes(row: TableRow, rows: Sequence[TableRow], bounds: Sequence[str]) -> list[str]:
     """Say what a reader of this row must know."""
     one, notes = row.configuration, []
-    if one.unfinished:
-        notes.append(f"KL annealing not finished: its weight had reached {one.unfinished} at the last step")
+    if one.curve.unfinished:
+        notes.append(f"KL annealing not finished: its weight had reached {one.curve.unfinished} at the last step")
     if row.at_floor[1]:
         least, most = row.at_floor
         layers = str(most) if least == most else f"{least} to {most}"
         where = f"the KL of {layers} of {row.depth} layers lies at the free-bits floor (within 5 %, or below)"
         notes.append(f"{where}: no evidence of their use")
-    if len(one.devices) > 1:
-        notes.append(f"seeds from different devices ({', '.join(one.devices)})")
+    if len(one.curve.devices) > 1:
+        notes.append(f"seeds from different devices ({', '.join(one.curve.devices)})")
     most = max(len(other.seeds) for other in rows)
     if len(row.seeds) < most:
         notes.append(f"{len(row.seeds)} seed{'s' if len(row.seeds) > 1 else ''}, where others have up to {most}")
@@ -163,7 +163,7 @@ def _footnotes(row: TableRow, rows: Sequence[TableRow], bounds: Sequence[str]) -
 
 def _remarks(group: Sequence[Configuration], left_out: Counter[str]) -> list[str]:
     remarks = []
-    devices = sorted({device for each in group for device in each.devices})
+    devices = sorted({device for each in group for device in each.curve.devices})
     if len(devices) > 1:
         remarks.append(f"Trained on different devices ({', '.join(devices)}), which agree within rounding only.")
     if len({each["precision"] for each in group}) > 1:

@@ -93,7 +93,7 @@ class TableRow:
             for statistic in ("mean", "sd", "se", "n"):
                 row[f"{name}_{statistic}"] = getattr(value, statistic, None)
         row |= {"au": self.au, "au_path": self.au_path, "ll_examples": " ".join(map(str, self.examples))}
-        row |= {"kl_weight": one.kl_weight, "at_floor": self.at_floor[1], "devices": "; ".join(one.devices)}
+        row |= {"kl_weight": one.curve.kl_weight, "at_floor": self.at_floor[1], "devices": "; ".join(one.curve.devices)}
         return {name: row[name] for name in COLUMNS}
 
 
