@@ -154,6 +154,13 @@ def annealing_in_words(group: Sequence[Curve]) -> list[str]:
     return ["annealing not finished", f"KL weight ends at {least}"] if least else []
 
 
+def curve_in_words(curve: Curve) -> str:
+    """Name a curve in a note: its data, its model and its settings."""
+    shared, own = curves_in_words([curve])
+    data, _, *rest = own[0]
+    return ", ".join([data, curve["model"], *rest, *(words for words in shared if words != curve.seeds)])
+
+
 def _known(value: Any) -> Any:
     return None if pd.isna(value) else value
 

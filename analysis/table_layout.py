@@ -7,12 +7,12 @@ model, and the highest mean of each bound is marked.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analysis.configurations import Configuration, names_in_words, shared_in_words
 from analysis.context_rows import Quoted
+from analysis.incomplete import counted
 from analysis.table_rows import BOUNDS, Mean, TableRow
 
 IN_COLUMNS = ("ou_samples", "steps")
@@ -54,8 +54,8 @@ class Table:
     context: list[Quoted] = field(default_factory=list)
 
 
-def lay_out(rows: Sequence[TableRow], left_out: Counter[str], context: Sequence[Quoted] = ()) -> Table:
-    """Lay out the rows of one data set; `left_out` counts its cells without results, by state."""
+def lay_out(rows: Sequence[TableRow], left_out: Sequence[str], context: Sequence[Quoted] = ()) -> Table:
+    """Lay out the rows of one data set; `left_out` holds the state of each of its cells without results."""
     group = [row.configuration for row in rows]
     one, models = group[0], list(dict.fromkeys(each["model"] for each in group))
     several = len(models) > 1
@@ -161,7 +161,7 @@ def _footnotes(row: TableRow, rows: Sequence[TableRow], bounds: Sequence[str]) -
     return notes
 
 
-def _remarks(group: Sequence[Configuration], left_out: Counter[str]) -> list[str]:
+def _remarks(group: Sequence[Configuration], left_out: Sequence[str]) -> list[str]:
     remarks = []
     devices = sorted({device for each in group for device in each.curve.devices})
     if len(devices) > 1:
@@ -169,6 +169,5 @@ def _remarks(group: Sequence[Configuration], left_out: Counter[str]) -> list[str
     if len({each["precision"] for each in group}) > 1:
         remarks.append("Trained in different precisions.")
     if left_out:
-        states = ", ".join(f"{count} {state}" for state, count in left_out.items())
-        remarks.append(f"Cells without results are left out: {states}.")
+        remarks.append(f"Cells without results are left out: {counted(left_out)}.")
     return remarks

@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 from matplotlib.mathtext import MathTextParser
 
-from analysis import tables
+from analysis import output
 from analysis.configurations import configurations
 from analysis.context_rows import CAVEAT, QUOTED, context_rows
 from analysis.gather import GatherError, gather
+from analysis.incomplete import missing_states
 from analysis.table_layout import Number, Table, lay_out
 from analysis.table_rows import COLUMNS, TableRow, tidy
 from analysis.table_styles import escaped, latex, letter, markdown
@@ -40,7 +41,7 @@ def rows_of(frame: pd.DataFrame) -> list[TableRow]:
 
 
 def laid_out(frame: pd.DataFrame) -> Table:
-    return lay_out(rows_of(frame), tables._states(configurations(frame)))
+    return lay_out(rows_of(frame), missing_states(frame))
 
 
 def column(laid: Table, name: str) -> list[str]:
@@ -499,7 +500,7 @@ def test_what_is_left_out_is_said(make_results: Make, tmp_path: Path) -> None:
     )
     assert report.notes[1].endswith("(1 pending); and 3 more")
     assert report.table["rho"].tolist() == [0.9, 0.8]
-    assert "Cells without results are left out: 2 diverged, 10 pending." in report.text
+    assert "Cells without results are left out: 10 pending, 2 diverged." in report.text
 
 
 def test_filters(make_results: Make, tmp_path: Path) -> None:
@@ -514,7 +515,7 @@ def test_nothing_to_tabulate(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path, rhos=(0.8, 1.0), state=lambda cell: "pending")
     with pytest.raises(GatherError) as caught:
         table([tmp_path])
-    assert str(caught.value) == "nothing to tabulate: 2 cells, 0 complete (2 pending)"
+    assert str(caught.value) == "nothing to plot: 2 cells, 0 complete (2 pending)"
     with pytest.raises(ValueError, match="style: 'html' is not allowed; it must be markdown, latex, csv"):
         table([tmp_path], style="html")
     assert not (tmp_path / "figures").exists()
@@ -533,6 +534,6 @@ def test_output_that_cannot_be_written_is_one_line(
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tables, "write_bytes", full)
+    monkeypatch.setattr(output, "write_bytes", full)
     with pytest.raises(OSError, match="out: cannot be written to: No space left on device"):
         table([tmp_path / "a"], tmp_path / "out")
