@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 from rich.console import Console
 from rich.filesize import decimal
 from rich.live import Live
@@ -450,22 +449,9 @@ def table(directories: tuple[str, ...], style: str, context: bool, **given: Any)
 @click.option("--cells", multiple=True, metavar="ID...", help="Beginnings of cell ids.  [default: four over rho]")
 def samples(directories: tuple[str, ...], cells: tuple[str, ...], **given: Any) -> None:
     """Draw samples and reconstructions of chosen cells: what a collapsed top layer means."""
-    from analysis.samples import Row, choose_cells, draw_samples, label_of, write_samples
-    from sweeps.ledger import Ledger
-    from sweeps.pictures import pictures
+    from analysis.samples import samples as draw
 
-    results, out, formats, title, datasets, models = _figure_of(directories, given)
-    wanted = options.items("cells", cells) if cells else []
-    chosen = choose_cells(results, wanted, datasets, models)
-    rows = []
-    for _, cell in chosen.iterrows():
-        path = Path(cell["path"])
-        drawn = pictures(Ledger(path.parent.parent), path.name)
-        half = len(drawn.originals) // 2
-        shown = np.concatenate([drawn.originals[:half], drawn.reconstructions[:half]])
-        rows.append(Row(label_of(cell), (drawn.samples, drawn.top, shown)))
-    for file in write_samples(draw_samples(rows, title), chosen, out, formats):
-        click.echo(file)
+    _say(draw(*_figure_of(directories, given), options.items("cells", cells) if cells else ()))
 
 
 # what the commands share ------------------------------------------------------------------------------------------

@@ -45,10 +45,14 @@ class GatherError(NothingError):
 
 @dataclass(frozen=True)
 class Gathered:
-    """What results directories hold: one row per cell, and a line on everything left out of it and why."""
+    """What results directories hold: one row per cell, and a line on everything left out of it and why.
+
+    `directories` holds, by cell id, the one that the cell's row was read from.
+    """
 
     frame: pd.DataFrame
     notes: list[str]
+    directories: dict[str, Path]
 
 
 @dataclass
@@ -106,7 +110,8 @@ def gather(directories: Sequence[Path]) -> Gathered:
         if not any(read[directory.resolve()] for directory in below):
             why = f"every cell is damaged, the first: {damaged[0]}" if damaged else "no cell is recorded in it"
             raise GatherError(f"{given}: holds no results: {why}")
-    return Gathered(_frame([row for _, row in merger.rows.values()]), notes + merger.notes)
+    directories_of = {cell_id: directory for cell_id, (directory, _) in merger.rows.items()}
+    return Gathered(_frame([row for _, row in merger.rows.values()]), notes + merger.notes, directories_of)
 
 
 def write_tables(directory: Path, frame: pd.DataFrame) -> list[Path]:
