@@ -1,4 +1,4 @@
-"""Command line: `hvae-sweep` trains grids of hierarchical VAEs; `hvae-plot`, in analysis/command.py, draws them.
+"""Command line: `hvae-sweep` trains grids of hierarchical VAEs; `hvae-plot` is in analysis/command.py.
 
 Parses, calls, prints. Data goes to stdout, progress and diagnostics to stderr. Exit status: 0 all complete, 1 error,
 2 usage, 3 some cells failed or diverged, 4 nothing to plot, 5 another run holds the directory, 130/143 interrupted.

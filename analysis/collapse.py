@@ -20,6 +20,7 @@ from analysis.collapse_figure import DEFINITIONS, MAX_RHOS, Active, draw_collaps
 from analysis.curves import DATA, SETTINGS, Curve, curve_in_words, curves, curves_in_words, settings
 from analysis.gather import GatherError, gather
 from analysis.incomplete import incomplete, require_complete
+from analysis.printed import printed
 from analysis.report import Report
 from analysis.select import keep_only
 from hvae_core.spec import ModelSpec
@@ -74,8 +75,7 @@ def collapse(
         behind = {NAME: whole} if table is tables[-1] else {}
         files += style.write_files(figure, directory, name, formats, behind)
     units = [f"{DEFINITIONS[active]}_{name}" for name in ("top", "top_fraction", "total", "total_fraction")]
-    text = whole[[*SAID, *units, "elbo"]].to_string(index=False, float_format="%.4g", na_rep="-")
-    return Report(files, gathered.notes + notes, whole, text)
+    return Report(files, gathered.notes + notes, whole, printed(whole, (*SAID, *units, "elbo")))
 
 
 def active_units(frame: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ Everything else that can change a cell's numbers is part of the curve's key, so 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,7 +117,7 @@ def settings(curve: Curve) -> dict[str, str]:
         "binarise": f"{curve['binarise']} binarisation",
         "ou_samples": f"K = {curve['ou_samples']}",
         "smoothing": f"smoothing {curve['smoothing']}",
-        "beta_top": "β_top = c(ρ, K), unsmoothed" if beta is None else f"β_top = {beta:g}",
+        "beta_top": "matched β_top, unsmoothed" if beta is None else f"β_top = {beta:g}",
         "kl_anneal": "no KL annealing" if anneal is None else f"KL annealing {anneal}",
         "free_bits": "no free bits" if bits is None else f"free bits {bits:g} nat{'s' * (bits != 1)}",
         "iwae_k": f"IWAE k = {curve['iwae_k']}",
@@ -133,16 +133,19 @@ def curves_in_words(group: Sequence[Curve]) -> tuple[list[str], list[list[str]]]
     """Return what the curves of a panel have in common, and what each has of its own.
 
     K, steps and seeds are always said; other settings where they differ between the curves or are not the default.
-    Devices mixed within one curve are flagged: they agree within rounding only.
+    Devices mixed within one curve are flagged: they agree within rounding only. Beside a matched-beta curve, which is
+    of unsmoothed models, the others are called smoothed.
     """
     said = [settings(curve) for curve in group]
+    if any(curve["beta_top"] is None for curve in group):
+        said = [each | _beside_matched(curve) for curve, each in zip(group, said, strict=True)]
     names = list(said[0])
     differing = [name for name in names if len({each[name] for each in said}) > 1]
     first = group[0].declared
     unusual = [name for name, default in DEFAULTS.items() if first[name] != default]
-    shared = [said[0][n] for n in names if n not in differing and n in (*ALWAYS_SAID, *unusual)]
+    shared = _words(said[0], [n for n in names if n not in differing and n in (*ALWAYS_SAID, *unusual)])
     own = [
-        [curve.name, curve.content, *(each[n] for n in differing), *_mixed(curve)]
+        [curve.name, curve.content, *_words(each, differing), *_mixed(curve)]
         for curve, each in zip(group, said, strict=True)
     ]
     return shared, own
@@ -163,6 +166,18 @@ def curve_in_words(curve: Curve) -> str:
 
 def _known(value: Any) -> Any:
     return None if pd.isna(value) else value
+
+
+def _words(said: Mapping[str, str], names: Sequence[str]) -> list[str]:
+    """Say the named settings in words that a legend may part: at every comma."""
+    return [word for name in names for word in said[name].split(", ")]
+
+
+def _beside_matched(curve: Curve) -> dict[str, str]:
+    beta = curve["beta_top"]
+    if beta is None or not (curve.rows["rho"] < 1).any():
+        return {}
+    return {"beta_top": "smoothed" if beta == 1 else f"smoothed, β_top = {beta:g}"}
 
 
 def _mixed(curve: Curve) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from analysis import style
 from analysis.critical import CriticalRho
 from analysis.curves import Curve, curves
@@ -12,12 +14,13 @@ from analysis.gather import gather
 from analysis.incomplete import incomplete, require_complete
 from analysis.matched import on_rho_axis
 from analysis.phase_figure import MAX_MODELS, draw_phase_transition, models_drawn
+from analysis.printed import printed
 from analysis.report import Report
 from analysis.select import keep_only
 from analysis.summary import summarise
 
 NAME = "phase-transition"
-PRINTED = (  # of the table of critical values; the csv has all
+PRINTED = (  # of the table of critical values, with the settings that tell its rows apart
     *("dataset", "source", "binarise", "model", "ou_samples", "steps", "n_rho", "n_seeds", "plateau", "rho_critical"),
     *("bracket_low", "bracket_high", "interval_low", "interval_high", "rho_half", "steepness", "verdict"),
 )
@@ -42,13 +45,21 @@ def phase_transition(
     frame = keep_only(gathered.frame, datasets, models)
     require_complete(frame)
     frame = on_rho_axis(frame)
-    critical = CriticalRho()(frame)
+    critical, summary = CriticalRho()(frame), summarise(frame)
     figure = draw_phase_transition(frame, critical, title=title)
     directory = directories[0] / "figures" if out is None else out
-    tables = {NAME: summarise(frame), f"{NAME}-critical": critical}
+    tables = {NAME: summary, f"{NAME}-critical": critical}
     files = style.write_files(figure, directory, NAME, formats, tables)
-    text = critical[list(PRINTED)].to_string(index=False, float_format="%.4g", na_rep="-")
+    text = printed(critical.assign(beta_top=_betas(summary)), PRINTED)
     return Report(files, gathered.notes + _left_out(curves(frame)), critical, text)
+
+
+def _betas(summary: pd.DataFrame) -> list[float | str]:
+    """Weight of the top KL of each curve; of a matched-beta curve, whose weights are c, their range over rho."""
+    return [
+        f"{curve.rows['c'].min():.3g}–{curve.rows['c'].max():.3g}" if curve["beta_top"] is None else curve["beta_top"]
+        for curve in curves(summary)
+    ]
 
 
 def _left_out(every: Sequence[Curve]) -> list[str]:

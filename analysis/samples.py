@@ -19,6 +19,7 @@ from analysis import style
 from analysis.curves import curve_in_words, curves
 from analysis.gather import GatherError, gather
 from analysis.incomplete import require_complete
+from analysis.printed import printed
 from analysis.report import Report
 from analysis.select import keep_only
 from sweeps.ledger import Ledger
@@ -75,8 +76,7 @@ def samples(
     rows = [Row.of(cell, gathered.directories[cell["cell_id"]]) for _, cell in chosen.iterrows()]
     directory = directories[0] / "figures" if out is None else out
     files = style.write_files(draw_samples(rows, title), directory, NAME, formats, {NAME: chosen})
-    text = chosen[list(PRINTED)].to_string(index=False, float_format="%.4g", na_rep="-")
-    return Report(files, gathered.notes + notes, chosen, text)
+    return Report(files, gathered.notes + notes, chosen, printed(chosen, PRINTED))
 
 
 def named(complete: pd.DataFrame, cells: Sequence[str]) -> pd.DataFrame:
