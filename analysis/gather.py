@@ -142,6 +142,13 @@ def columns(depth: int) -> list[str]:
     ]
 
 
+def layers_at_floor(row: Mapping[str, Any] | pd.Series[Any]) -> list[int]:
+    """Return the stochastic layers of a complete cell whose KL lies at the free-bits floor or below."""
+    if pd.isna(row["free_bits"]):
+        return []
+    return [i for i in range(1, row["depth"] + 1) if row[f"kl_{i}"] <= (1 + AT_FLOOR) * row["free_bits"]]
+
+
 def results_directories(given: Path) -> list[Path]:
     """Return the directory itself if it holds cells, else those directly below it that look like results."""
     try:
@@ -180,8 +187,7 @@ def _row(record: Record, damaged: list[str]) -> dict[str, Any]:
             damaged.append(f"cell {cell_id}: {name} is {value!r} in result.json, left out")
             value = None
         row[name] = value
-    floor, layers = row["free_bits"], range(1, record.cell.model.depth + 1)
-    row["at_floor"] = 0 if floor is None else sum(row[f"kl_{i}"] <= (1 + AT_FLOOR) * floor for i in layers)
+    row["at_floor"] = len(layers_at_floor(row))
     return row
 
 

@@ -7,6 +7,7 @@ model, and the highest mean of each bound is marked.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -142,11 +143,8 @@ def _footnotes(row: TableRow, rows: Sequence[TableRow], bounds: Sequence[str]) -
     one, notes = row.configuration, []
     if one.curve.unfinished:
         notes.append(f"KL annealing not finished: its weight had reached {one.curve.unfinished} at the last step")
-    if row.at_floor[1]:
-        least, most = row.at_floor
-        layers = str(most) if least == most else f"{least} to {most}"
-        where = f"the KL of {layers} of {row.depth} layers lies at the free-bits floor (within 5 %, or below)"
-        notes.append(f"{where}: no evidence of their use")
+    if layers := _at_floor(row):
+        notes.append(f"the KL of {layers} lies at the free-bits floor (within 5 %, or below): no evidence of use")
     if len(one.curve.devices) > 1:
         notes.append(f"seeds from different devices ({', '.join(one.curve.devices)})")
     most = max(len(other.seeds) for other in rows)
@@ -159,6 +157,17 @@ def _footnotes(row: TableRow, rows: Sequence[TableRow], bounds: Sequence[str]) -
     if row.examples and not _one_choice(rows):
         notes.append(f"L_100 on {' or '.join(f'{n:,}' for n in row.examples)} test images")
     return notes
+
+
+def _at_floor(row: TableRow) -> str:
+    """Name the layers that lie at the free-bits floor, and in how many seeds where it is not in all; "" for none."""
+    found, seeds = Counter(layer for layers in row.at_floor for layer in layers), len(row.seeds)
+    names = [
+        ("the top layer" if layer == row.depth else f"layer {layer}")
+        + (f" (in {count} of {seeds} seeds)" if count < seeds else "")
+        for layer, count in sorted(found.items())
+    ]
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def _remarks(group: Sequence[Configuration], left_out: Sequence[str]) -> list[str]:
