@@ -1,4 +1,4 @@
-"""Command line: `hvae-sweep` trains grids of hierarchical VAEs, `hvae-plot` draws what came out.
+"""Command line: `hvae-sweep` trains grids of hierarchical VAEs; `hvae-plot` is in analysis/command.py.
 
 Parses, calls, prints. Data goes to stdout, progress and diagnostics to stderr. Exit status: 0 all complete, 1 error,
 2 usage, 3 some cells failed or diverged, 4 nothing to plot, 5 another run holds the directory, 130/143 interrupted.
@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-import numpy as np
 from rich.console import Console
 from rich.filesize import decimal
 from rich.live import Live
 from rich.text import Text
 
+from analysis.command import plot
 from hvae_core.data import BINARISE, fetch_dataset, list_datasets
 from hvae_core.spec import PRECISIONS, SMOOTHINGS, SpecError
 from sweeps import options
@@ -44,11 +44,9 @@ from sweeps.slurm import has_gpus
 from sweeps.submissions import BACKENDS, Backend, Submission, new_name
 from sweeps.submit import SubmitCommand, plan_request, scheduler_options, script_of, submit_job
 
-if TYPE_CHECKING:
-    from analysis.report import Report
+__all__ = ["plot", "sweep"]
 
 WATCH_SECONDS = 3.0
-FORMATS = ("png", "pdf", "svg")
 
 
 @click.group(cls=Group, context_settings=CONTEXT)
@@ -377,98 +375,6 @@ def data_fetch(names: tuple[str, ...], data_dir: str | None) -> None:
             click.echo(f"{name}: {path}")
 
 
-@click.group(cls=Group, context_settings=CONTEXT)
-@click.version_option(metadata.version("hvae-sweep"), prog_name="hvae-plot")
-def plot() -> None:
-    """Draw figures from results directories, with the csv behind each."""
-
-
-FIGURE = together(
-    click.option("--out", type=click.Path(), help="Where to write.  [default: figures/ in the first directory]"),
-    click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, default=("png", "pdf")),
-    click.option("--datasets", multiple=True, help="Only these: mnist, omniglot:lake ..."),
-    click.option("--models", multiple=True, help="Only these: mlp4x40 ..."),
-    click.option("--title/--no-title", default=True, help="A title above the figure."),
-)
-
-
-RESULTS = click.argument("directories", nargs=-1, required=True, type=click.Path(), metavar="RESULTS...")
-ONLY_RHO = click.option("--rho", multiple=True, metavar="RHO...", help="Only these values or ranges.")
-
-
-@plot.command("phase-transition")
-@together(RESULTS, FIGURE)
-def phase_transition(directories: tuple[str, ...], **given: Any) -> None:
-    """Draw top KL, active top units and unsmoothed ELBO over rho, as in the paper's Figure 1.
-
-    Writes the figure, its csv and a csv of the critical values, which are also printed.
-    """
-    from analysis.phase_transition import phase_transition as draw
-
-    _say(draw(*_figure_of(directories, given)))
-
-
-@plot.command("collapse")
-@together(RESULTS, FIGURE, ONLY_RHO)
-@click.option("--active", type=click.Choice(("mean", "path")), default="mean", help="Which count of active units.")
-def collapse(directories: tuple[str, ...], rho: tuple[str, ...], active: Any, **given: Any) -> None:
-    """Draw active units and ELBO over depth and width, as in the paper's Figure 3.
-
-    mean averages the sampling noise of lower layers out; path counts from one sampled path, as Burda et al.'s code.
-    """
-    from analysis.collapse import collapse as draw
-
-    report = draw(*_figure_of(directories, given), active, options.floats("rho", rho) if rho else ())
-    _say(report)
-
-
-@plot.command("training")
-@together(RESULTS, FIGURE, ONLY_RHO)
-def training(directories: tuple[str, ...], rho: tuple[str, ...], **given: Any) -> None:
-    """Draw validation ELBO and top KL over training steps, as in the paper's Figure 2."""
-    from analysis.training import training as draw
-
-    _say(draw(*_figure_of(directories, given), options.floats("rho", rho) if rho else ()))
-
-
-@plot.command("table")
-@together(RESULTS)
-@click.option("--out", type=click.Path(), help="Where to write.  [default: figures/ in the first directory]")
-@click.option("--style", type=click.Choice(("markdown", "latex", "csv")), default="markdown", help="What to write.")
-@click.option("--context", is_flag=True, help="Add what other papers are quoted for, set apart, with conditions.")
-@click.option("--datasets", multiple=True, help="Only these: mnist, omniglot:lake ...")
-@click.option("--models", multiple=True, help="Only these: mlp4x40 ...")
-def table(directories: tuple[str, ...], style: str, context: bool, **given: Any) -> None:
-    """Print and write KL, active units of each layer, ELBO and L_k of methods, as in the paper's Tables 1 to 4."""
-    from analysis.tables import table as tabulate
-
-    results, out, _, _, datasets, models = _figure_of(directories, {**given, "formats": (), "title": False})
-    _say(tabulate(results, out, style, context, datasets, models), document=True)
-
-
-@plot.command("samples")
-@together(RESULTS, FIGURE)
-@click.option("--cells", multiple=True, metavar="ID...", help="Beginnings of cell ids.  [default: four over rho]")
-def samples(directories: tuple[str, ...], cells: tuple[str, ...], **given: Any) -> None:
-    """Draw samples and reconstructions of chosen cells: what a collapsed top layer means."""
-    from analysis.samples import Row, choose_cells, draw_samples, label_of, write_samples
-    from sweeps.ledger import Ledger
-    from sweeps.pictures import pictures
-
-    results, out, formats, title, datasets, models = _figure_of(directories, given)
-    wanted = options.items("cells", cells) if cells else []
-    chosen = choose_cells(results, wanted, datasets, models)
-    rows = []
-    for _, cell in chosen.iterrows():
-        path = Path(cell["path"])
-        drawn = pictures(Ledger(path.parent.parent), path.name)
-        half = len(drawn.originals) // 2
-        shown = np.concatenate([drawn.originals[:half], drawn.reconstructions[:half]])
-        rows.append(Row(label_of(cell), (drawn.samples, drawn.top, shown)))
-    for file in write_samples(draw_samples(rows, title), chosen, out, formats):
-        click.echo(file)
-
-
 # what the commands share ------------------------------------------------------------------------------------------
 
 
@@ -529,32 +435,6 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
     counts = {state: states.count(state) for state in ("complete", "failed", "diverged", "pending")}
     _print_facts({"results": str(ledger.root), "cells": len(states), **counts}, as_json)
     return code
-
-
-def _say(report: Report, document: bool = False) -> None:
-    """Print a report; where its text is a document, the files it lies in are no part of it."""
-    for note in report.notes:
-        click.echo(note, err=True)
-    if report.text:
-        click.echo(report.text, nl=not report.text.endswith("\n"))
-    for file in report.files:
-        click.echo(file, err=document)
-
-
-def _figure_of(
-    directories: Sequence[str], given: Mapping[str, Any]
-) -> tuple[list[Path], Path, tuple[str, ...], bool, list[str], list[str]]:
-    """Check what every figure is asked with: results, where to write, formats, title, data sets, models."""
-    results = [Path(path) for path in directories]
-    for path in results:
-        if not path.is_dir():
-            reason = "is a file, not a results directory" if path.exists() else "no such directory"
-            raise SpecError(f"results: {str(path)!r}: {reason}")
-    out = Path(given["out"]) if given["out"] else results[0] / "figures"
-    if out.exists() and not out.is_dir():
-        raise SpecError(f"out: {str(out)!r} is a file; it must be a directory")
-    only = [options.items(name, given[name]) if given[name] else [] for name in ("datasets", "models")]
-    return results, out, given["formats"], given["title"], *only
 
 
 def _print_facts(facts: dict[str, Any], as_json: bool) -> None:

@@ -17,13 +17,13 @@ import pandas as pd
 
 from analysis import style
 from analysis.collapse_figure import DEFINITIONS, MAX_RHOS, Active, draw_collapse, rhos_drawn
-from analysis.curves import DATA, SETTINGS, Curve, curves, curves_in_words, settings
+from analysis.curves import DATA, SETTINGS, Curve, curve_in_words, curves, curves_in_words, settings
 from analysis.gather import GatherError, gather
+from analysis.incomplete import incomplete, require_complete
+from analysis.printed import printed
 from analysis.report import Report
 from analysis.select import keep_only
 from hvae_core.spec import ModelSpec
-
-__all__ = ["Report", "active_units", "blocks", "collapse", "draw_collapse"]
 
 NAME = "collapse"
 STATES = ("failed", "diverged", "pending")
@@ -60,14 +60,11 @@ def collapse(
         raise ValueError(f"active: {active!r} is not allowed; it must be {' or '.join(DEFINITIONS)}")
     gathered = gather(directories)
     frame = keep_only(gathered.frame, datasets, models, rhos)
-    states = frame["state"].value_counts()
-    if not states.get("complete", 0):
-        others = ", ".join(f"{count} {state}" for state, count in states.items())
-        raise GatherError(f"nothing to plot: {len(frame)} cells, 0 complete ({others})")
+    require_complete(frame)
     every, notes = blocks(frame)
     drawn = [block for block in every if len(block.complete)]
     tables = [_table([block]) for block in drawn]
-    notes += _incomplete(every) + _of_maps(drawn, tables)
+    notes += incomplete(every) + _of_maps(drawn, tables)
     if not drawn:
         more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
         raise GatherError(f"nothing to plot: no depth-width grid has a complete cell: {notes[0]}{more}")
@@ -78,8 +75,7 @@ def collapse(
         behind = {NAME: whole} if table is tables[-1] else {}
         files += style.write_files(figure, directory, name, formats, behind)
     units = [f"{DEFINITIONS[active]}_{name}" for name in ("top", "top_fraction", "total", "total_fraction")]
-    text = whole[[*SAID, *units, "elbo"]].to_string(index=False, float_format="%.4g", na_rep="-")
-    return Report(files, gathered.notes + notes, whole, text)
+    return Report(files, gathered.notes + notes, whole, printed(whole, (*SAID, *units, "elbo")))
 
 
 def active_units(frame: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +106,7 @@ def blocks(frame: pd.DataFrame) -> tuple[list[Curve], list[str]]:
         alone = block.rows[places == 1]
         if len(alone):
             values = _some([f"{rho:g}" for rho in sorted(alone["rho"].unique())])
-            notes.append(f"{_name(block)}: one depth and width alone is no map: ρ = {values}")
+            notes.append(f"{curve_in_words(block)}: one depth and width alone is no map: ρ = {values}")
         if len(alone) < len(block.rows):
             found.append(Curve(block.key, block.rows[places > 1]))
     return found, notes
@@ -173,13 +169,6 @@ def _words(group: Sequence[Curve]) -> list[list[str]]:
     return said
 
 
-def _name(block: Curve) -> str:
-    """Name a block in a note."""
-    shared, own = curves_in_words([block])
-    data, _, *rest = own[0]
-    return ", ".join([data, block["model"], *rest, *(words for words in shared if words != block.seeds)])
-
-
 def _file_names(group: Sequence[Curve]) -> list[str]:
     """Name the figures: `collapse`, or `collapse-<dataset>` and as few other words as tell several blocks apart."""
     if len(group) == 1:
@@ -206,33 +195,20 @@ def _slug(words: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", words.lower().replace(",", "").replace(" = ", "")).strip("-.") or "x"
 
 
-def _incomplete(every: Sequence[Curve]) -> list[str]:
-    """One line per block with cells that are not complete."""
-    notes = []
-    for block in every:
-        missing = block.rows.loc[block.rows["state"] != "complete", "state"].value_counts()
-        if len(missing):
-            states = ", ".join(f"{count} {state}" for state, count in missing.items())
-            of = f"{missing.sum()} of {len(block.rows)}"
-            drawn = "" if len(block.complete) else "; it is not drawn"
-            notes.append(f"{_name(block)}: {of} cells are not complete ({states}){drawn}")
-    return notes
-
-
 def _of_maps(drawn: Sequence[Curve], tables: Sequence[pd.DataFrame]) -> list[str]:
     """One line per block that lacks the plain VAE, has holes in its maps, or more maps than a figure shows."""
     notes = []
     for block, table in zip(drawn, tables, strict=True):
-        rhos = sorted(float(rho) for rho in table["rho"].unique())
+        name, rhos = curve_in_words(block), sorted(float(rho) for rho in table["rho"].unique())
         if 1 not in rhos:
-            notes.append(f"{_name(block)}: no map of the plain VAE, no cells of ρ = 1")
+            notes.append(f"{name}: no map of the plain VAE, no cells of ρ = 1")
         holes = int((table[["n_seeds", *(f"n_{state}" for state in STATES)]].sum(axis=1) == 0).sum())
         if holes:
-            notes.append(f"{_name(block)}: no cell was asked for at {holes} of {len(table)} places of its maps")
+            notes.append(f"{name}: no cell was asked for at {holes} of {len(table)} places of its maps")
         shown = rhos_drawn(table)
         left = _some([f"{rho:g}" for rho in rhos if rho not in shown])
         if left:
-            notes.append(f"{_name(block)}: a figure shows {MAX_RHOS} maps; left out: ρ = {left} (choose with --rho)")
+            notes.append(f"{name}: a figure shows {MAX_RHOS} maps; left out: ρ = {left} (choose with --rho)")
     return notes
 
 

@@ -6,7 +6,6 @@ table is said beside it, and what all of them share is said once.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,29 +58,13 @@ class Configuration:
         """Whether rho < 1: only then do K and the form of smoothing mean anything."""
         return self.rho < 1
 
-    @property
-    def devices(self) -> list[str]:
-        """Devices that its complete cells were trained on; numbers of several agree within rounding only."""
-        return sorted({str(device) for device in self.curve.complete["device"].dropna()})
-
-    @property
-    def kl_weight(self) -> float:
-        """KL weight that annealing had reached when training ended; 1 where nothing says otherwise."""
-        known = self.rows["kl_weight"].dropna().to_list() if "kl_weight" in self.rows else []
-        return float(min(known, default=1.0))
-
-    @property
-    def unfinished(self) -> str:
-        """The KL weight in three digits, rounded down so that it never reads 1, if annealing did not finish."""
-        return f"{math.floor(1000 * self.kl_weight) / 1000:g}" if self.kl_weight < 1 else ""
-
 
 def configurations(frame: pd.DataFrame) -> list[Configuration]:
     """Split a tidy frame: by data and model as they come, then unsmoothed before smoothed ones, and falling rho."""
     found = [
-        Configuration(Curve(curve.key, rows), float(str(rho)))
+        Configuration(Curve(curve.key, rows), float(rows["rho"].iloc[0]))
         for curve in curves(frame)
-        for rho, rows in curve.rows.groupby("rho", sort=False)
+        for _, rows in curve.rows.groupby("rho", sort=False)
     ]
     groups = list(dict.fromkeys(each.group for each in found))
     variants = list(dict.fromkeys(each.curve.variant for each in found))

@@ -116,9 +116,9 @@ class CriticalRho:
     least_rhos, least_seeds: fewest rho values for a crossing, fewest seeds for an interval.
     resamples, coverage, seed: of the percentile bootstrap. Whole seeds are resampled, jointly over rho, because
     cells of one seed share their noise across rho. `crossing_share` is the share of resamples that collapse in this
-    grid; the interval is over those. With few seeds it is coarse (3 seeds give 10 distinct resamples) and tends to
-    be too narrow. With fewer than `least_seeds` only the grid bounds rho_c: from the rho value left of the foot's
-    upper point (bracket_low) to the first one at or beyond rho_c (bracket_high).
+    grid by the rule that the verdict follows; the interval is over those. With few seeds it is coarse (3 seeds give
+    10 distinct resamples) and tends to be too narrow. With fewer than `least_seeds` only the grid bounds rho_c: from
+    the rho value left of the foot's upper point (bracket_low) to the first one at or beyond rho_c (bracket_high).
     """
 
     level: float = 0.5
@@ -142,9 +142,9 @@ class CriticalRho:
         rho, by_seed = table.columns.to_numpy(dtype=float), table.to_numpy(dtype=float)  # (R,), (S, R)
         median = _median(by_seed)
         row = {**curve.declared, "n_rho": len(rho), "n_seeds": len(by_seed), "plateau": float(median.max())}
-        row |= dict.fromkeys(NUMBERS, math.nan) | {"verdict": self._verdict(rho, median)}
-        fall = self._fall(rho, median)
-        if fall is None or row["verdict"] not in (TRANSITION, RETURNS):
+        verdict, fall = self._judge(rho, median)
+        row |= dict.fromkeys(NUMBERS, math.nan) | {"verdict": verdict}
+        if fall is None:
             return row
         row |= {"rho_critical": fall.onset, "rho_half": fall.half, "steepness": 0.01 * fall.slope}
         row |= {"bracket_low": float(rho[fall.left]), "bracket_high": float(rho[rho >= fall.onset][0])}
@@ -156,23 +156,22 @@ class CriticalRho:
         row["c_critical"] = retained_variance(fall.onset, curve["ou_samples"])
         return row
 
-    def _verdict(self, rho: Floats, median: Floats) -> str:
+    def _judge(self, rho: Floats, median: Floats) -> tuple[str, Fall | None]:
+        """Say in words what a curve (R,) does, and how it falls where it collapses; None where it does not."""
         if len(rho) < self.least_rhos:
-            return TOO_FEW
-        if median.max() < self.floor:
-            return COLLAPSED
-        fall = self._fall(rho, median)
+            return TOO_FEW, None
+        plateau = float(median.max())
+        if plateau < self.floor:
+            return COLLAPSED, None
+        fall = Fall.of(rho, median, self.level * plateau, self.foot)
         if fall is None:
-            return NO_COLLAPSE
-        if fall.residue > self.gone * median.max():
-            return PARTIAL
-        return RETURNS if median[-1] >= self.level * median.max() else TRANSITION
-
-    def _fall(self, rho: Floats, median: Floats) -> Fall | None:
-        return Fall.of(rho, median, self.level * float(median.max()), self.foot)
+            return NO_COLLAPSE, None
+        if fall.residue > self.gone * plateau:
+            return PARTIAL, None
+        return RETURNS if median[-1] >= self.level * plateau else TRANSITION, fall
 
     def _interval(self, rho: Floats, by_seed: Floats) -> tuple[float, float, float]:
-        """Percentile interval of the critical rho over resampled seeds, and the share of resamples with a crossing."""
+        """Percentile interval of the critical rho over resampled seeds, and the share of resamples that have one."""
         generator = np.random.Generator(np.random.PCG64(self.seed))
         drawn = np.sort(generator.integers(0, len(by_seed), (self.resamples, len(by_seed))), axis=1)
         distinct, counts = np.unique(drawn, axis=0, return_counts=True)
@@ -180,7 +179,7 @@ class CriticalRho:
         for members in distinct:
             median = _median(by_seed[members])
             known = ~np.isnan(median)
-            fall = self._fall(rho[known], median[known])
+            _, fall = self._judge(rho[known], median[known])
             found.append(math.nan if fall is None else fall.onset)
         every = np.repeat(found, counts)
         crossed = every[~np.isnan(every)]

@@ -5,13 +5,14 @@ Everything else that can change a cell's numbers is part of the curve's key, so 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from hvae_core.spec import ModelSpec, kl_weight
+from hvae_core.spec import ModelSpec
 
 DATA = ("dataset", "source", "checksum", "binarise")
 SETTINGS = (
@@ -86,6 +87,22 @@ class Curve:
         low, high = int(counts.min()), int(counts.max())
         return f"{high} seed{'s' if high > 1 else ''}" if low == high else f"{low}–{high} seeds"
 
+    @property
+    def devices(self) -> list[str]:
+        """Devices that its complete cells were trained on; numbers of several agree within rounding only."""
+        return sorted({str(device) for device in self.complete["device"].dropna()})
+
+    @property
+    def kl_weight(self) -> float:
+        """KL weight that annealing had reached when training ended; 1 where nothing says otherwise."""
+        known = self.rows["kl_weight"].dropna().to_list() if "kl_weight" in self.rows else []
+        return float(min(known, default=1.0))
+
+    @property
+    def unfinished(self) -> str:
+        """The KL weight in three digits, rounded down so that it never reads 1, if annealing did not finish."""
+        return f"{math.floor(1000 * self.kl_weight) / 1000:g}" if self.kl_weight < 1 else ""
+
 
 def curves(frame: pd.DataFrame) -> list[Curve]:
     """Split a tidy frame into its curves, in the order of their first rows."""
@@ -100,7 +117,7 @@ def settings(curve: Curve) -> dict[str, str]:
         "binarise": f"{curve['binarise']} binarisation",
         "ou_samples": f"K = {curve['ou_samples']}",
         "smoothing": f"smoothing {curve['smoothing']}",
-        "beta_top": "β_top = c(ρ, K), unsmoothed" if beta is None else f"β_top = {beta:g}",
+        "beta_top": "matched β_top, unsmoothed" if beta is None else f"β_top = {beta:g}",
         "kl_anneal": "no KL annealing" if anneal is None else f"KL annealing {anneal}",
         "free_bits": "no free bits" if bits is None else f"free bits {bits:g} nat{'s' * (bits != 1)}",
         "iwae_k": f"IWAE k = {curve['iwae_k']}",
@@ -116,34 +133,52 @@ def curves_in_words(group: Sequence[Curve]) -> tuple[list[str], list[list[str]]]
     """Return what the curves of a panel have in common, and what each has of its own.
 
     K, steps and seeds are always said; other settings where they differ between the curves or are not the default.
-    Devices mixed within one curve are flagged: they agree within rounding only.
+    Devices mixed within one curve are flagged: they agree within rounding only. Beside a matched-beta curve, which is
+    of unsmoothed models, the others are called smoothed.
     """
     said = [settings(curve) for curve in group]
+    if any(curve["beta_top"] is None for curve in group):
+        said = [each | _beside_matched(curve) for curve, each in zip(group, said, strict=True)]
     names = list(said[0])
     differing = [name for name in names if len({each[name] for each in said}) > 1]
     first = group[0].declared
     unusual = [name for name, default in DEFAULTS.items() if first[name] != default]
-    shared = [said[0][n] for n in names if n not in differing and n in (*ALWAYS_SAID, *unusual)]
+    shared = _words(said[0], [n for n in names if n not in differing and n in (*ALWAYS_SAID, *unusual)])
     own = [
-        [curve.name, curve.content, *(each[n] for n in differing), *_mixed(curve)]
+        [curve.name, curve.content, *_words(each, differing), *_mixed(curve)]
         for curve, each in zip(group, said, strict=True)
     ]
     return shared, own
+
+
+def annealing_in_words(group: Sequence[Curve]) -> list[str]:
+    """Say the least KL weight that annealing ended at, if that of any curve did not finish."""
+    least = min((curve.unfinished for curve in group if curve.unfinished), default="")
+    return ["annealing not finished", f"KL weight ends at {least}"] if least else []
+
+
+def curve_in_words(curve: Curve) -> str:
+    """Name a curve in a note: its data, its model and its settings."""
+    shared, own = curves_in_words([curve])
+    data, _, *rest = own[0]
+    return ", ".join([data, curve["model"], *rest, *(words for words in shared if words != curve.seeds)])
 
 
 def _known(value: Any) -> Any:
     return None if pd.isna(value) else value
 
 
-def unfinished(curve: Curve) -> list[str]:
-    """Say where a KL annealing ramp stood when the run ended, if it had not reached 1."""
-    if curve["kl_anneal"] is None:
-        return []
-    start, ramp = map(int, curve["kl_anneal"].split(":"))
-    weight = kl_weight((start, ramp), curve["steps"])
-    return [] if weight == 1 else [f"annealing not finished, KL weight ends at {weight:.3g}"]
+def _words(said: Mapping[str, str], names: Sequence[str]) -> list[str]:
+    """Say the named settings in words that a legend may part: at every comma."""
+    return [word for name in names for word in said[name].split(", ")]
+
+
+def _beside_matched(curve: Curve) -> dict[str, str]:
+    beta = curve["beta_top"]
+    if beta is None or not (curve.rows["rho"] < 1).any():
+        return {}
+    return {"beta_top": "smoothed" if beta == 1 else f"smoothed, β_top = {beta:g}"}
 
 
 def _mixed(curve: Curve) -> list[str]:
-    devices = sorted({str(device) for device in curve.complete["device"].dropna()})
-    return [f"mixed devices: {', '.join(devices)}"] if len(devices) > 1 else []
+    return [f"mixed devices: {', '.join(curve.devices)}"] if len(curve.devices) > 1 else []

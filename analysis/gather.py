@@ -45,10 +45,14 @@ class GatherError(NothingError):
 
 @dataclass(frozen=True)
 class Gathered:
-    """What results directories hold: one row per cell, and a line on everything left out of it and why."""
+    """What results directories hold: one row per cell, and a line on everything left out of it and why.
+
+    `directories` holds, by cell id, the one that the cell's row was read from.
+    """
 
     frame: pd.DataFrame
     notes: list[str]
+    directories: dict[str, Path]
 
 
 @dataclass
@@ -106,7 +110,8 @@ def gather(directories: Sequence[Path]) -> Gathered:
         if not any(read[directory.resolve()] for directory in below):
             why = f"every cell is damaged, the first: {damaged[0]}" if damaged else "no cell is recorded in it"
             raise GatherError(f"{given}: holds no results: {why}")
-    return Gathered(_frame([row for _, row in merger.rows.values()]), notes + merger.notes)
+    directories_of = {cell_id: directory for cell_id, (directory, _) in merger.rows.items()}
+    return Gathered(_frame([row for _, row in merger.rows.values()]), notes + merger.notes, directories_of)
 
 
 def write_tables(directory: Path, frame: pd.DataFrame) -> list[Path]:
@@ -135,6 +140,13 @@ def columns(depth: int) -> list[str]:
         *("au_top", *(f"au_{i}" for i in layers), *(f"au_path_{i}" for i in layers)),
         *("at_floor", "ll_100", "ll_100_se", "ll_100_ess", "ll_examples", "seconds", "pack_size", "device"),
     ]
+
+
+def layers_at_floor(row: Mapping[str, Any] | pd.Series[Any]) -> list[int]:
+    """Return the stochastic layers of a complete cell whose KL lies at the free-bits floor or below."""
+    if pd.isna(row["free_bits"]):
+        return []
+    return [i for i in range(1, row["depth"] + 1) if row[f"kl_{i}"] <= (1 + AT_FLOOR) * row["free_bits"]]
 
 
 def results_directories(given: Path) -> list[Path]:
@@ -175,8 +187,7 @@ def _row(record: Record, damaged: list[str]) -> dict[str, Any]:
             damaged.append(f"cell {cell_id}: {name} is {value!r} in result.json, left out")
             value = None
         row[name] = value
-    floor, layers = row["free_bits"], range(1, record.cell.model.depth + 1)
-    row["at_floor"] = 0 if floor is None else sum(row[f"kl_{i}"] <= (1 + AT_FLOOR) * floor for i in layers)
+    row["at_floor"] = len(layers_at_floor(row))
     return row
 
 

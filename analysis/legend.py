@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis import style
 from analysis.critical import RETURNS, TRANSITION
-from analysis.curves import Curve, curves_in_words, unfinished
+from analysis.curves import Curve, annealing_in_words, curves_in_words
 
 RHO_C = r"$\rho_c$"
 
@@ -36,7 +36,7 @@ def panel_legend(
     shared, own = curves_in_words(group)
     labels = []
     for curve, words in zip(group, own, strict=True):
-        said = map(style.plain, [*words, *unfinished(curve)])
+        said = map(style.plain, [*words, *annealing_in_words([curve])])
         labels.append(wrapped([*said, critical_in_words(critical[curve.key])], inches - handle))
     return wrapped(list(map(style.plain, shared)), inches), labels
 

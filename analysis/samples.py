@@ -1,4 +1,4 @@
-"""What models draw, side by side: a look at what a collapsed top layer means.
+"""From results directories to what models draw, side by side: a look at what a collapsed top layer means.
 
 One row per cell: samples of the prior; samples in which the top layer alone is drawn anew, which are all alike where it
 has collapsed; test images over their reconstructions. All cells of a figure share their noise and test images.
@@ -9,20 +9,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import style
+from analysis.curves import curve_in_words, curves
 from analysis.gather import GatherError, gather
+from analysis.incomplete import require_complete
+from analysis.printed import printed
+from analysis.report import Report
 from analysis.select import keep_only
+from sweeps.ledger import Ledger
 
 NAME = "samples"
 MAX_ROWS = 8
 COLUMNS = 5  # images beside each other in a block, two rows of them
 GAP = 2  # white pixels between images
 HEADINGS = ("samples", "top layer alone drawn anew", "test images and reconstructions")
+PRINTED = (
+    *("cell_id", "dataset", "source", "binarise", "model", "method", "rho", "ou_samples", "seed", "steps"),
+    *("kl_top", "au_top", "elbo"),
+)
 
 
 @dataclass(frozen=True)
@@ -32,37 +42,68 @@ class Row:
     label: str
     blocks: tuple[np.ndarray, np.ndarray, np.ndarray]
 
+    @classmethod
+    def of(cls, cell: pd.Series[Any], results: Path) -> Row:
+        """Let a complete cell of a results directory draw; raises LedgerError where its weights are gone."""
+        from sweeps.pictures import pictures  # torch
 
-def choose_cells(
-    directories: Sequence[Path], cells: Sequence[str], datasets: Sequence[str], models: Sequence[str]
-) -> pd.DataFrame:
-    """Choose what to draw: complete cells whose ids begin as asked, or else up to four of the first curve over rho.
+        drawn = pictures(Ledger(results), cell["cell_id"], 2 * COLUMNS)
+        tests = np.concatenate([drawn.originals[:COLUMNS], drawn.reconstructions[:COLUMNS]])
+        return cls(label_of(cell), (drawn.samples, drawn.top, tests))
 
-    Returns their rows of the gathered frame with a column `path`. Raises GatherError where there is none.
+
+def samples(
+    directories: Sequence[Path],
+    out: Path | None = None,
+    formats: Sequence[str] = ("png", "pdf"),
+    title: bool = True,
+    datasets: Sequence[str] = (),
+    models: Sequence[str] = (),
+    cells: Sequence[str] = (),
+) -> Report:
+    """Gather results directories, let cells draw, and write `samples.<format>` and `samples.csv`, their rows.
+
+    They go to `<first directory>/figures` unless `out` says otherwise. `datasets` (each `name` or `name:source`) and
+    `models` keep only those; `cells` are beginnings of ids, none leaves the choice to `spread_over_rho`. Raises
+    GatherError where there is nothing to draw, LedgerError where the weights of a cell are gone, ValueError for an
+    unknown format, OSError where nothing can be written.
     """
-    frame = gather(directories).frame
-    frame = keep_only(frame, datasets, models)
-    frame = frame[frame["state"] == "complete"]
-    if cells:
-        for text in cells:
-            if not frame["cell_id"].str.startswith(text).any():
-                raise GatherError(f"cells: {text!r} is no complete cell of these results")
-        frame = frame[frame["cell_id"].str.startswith(tuple(cells))]
-        if len(frame) > MAX_ROWS:
-            raise GatherError(f"cells: {len(frame)} are asked for; a figure shows at most {MAX_ROWS}")
-    elif len(frame):
-        first = frame.iloc[0]
-        same = ["dataset", "source", "checksum", "binarise", "model", "steps", "seed"]
-        frame = frame[(frame[same] == first[same]).all(axis=1)].sort_values("rho")
-        wanted = np.unique(np.linspace(0, len(frame) - 1, 4).round().astype(int))
-        frame = frame.iloc[wanted]
-    if frame.empty:
-        raise GatherError("nothing to draw: no complete cell")
-    paths = [next(d / "cells" / i for d in directories if (d / "cells" / i).is_dir()) for i in frame["cell_id"]]
-    return frame.assign(path=[str(path) for path in paths])
+    gathered = gather(directories)
+    frame = keep_only(gathered.frame, datasets, models)
+    require_complete(frame)
+    complete = frame[frame["state"] == "complete"]
+    chosen, notes = (named(complete, cells), list[str]()) if cells else spread_over_rho(complete)
+    rows = [Row.of(cell, gathered.directories[cell["cell_id"]]) for _, cell in chosen.iterrows()]
+    directory = directories[0] / "figures" if out is None else out
+    files = style.write_files(draw_samples(rows, title), directory, NAME, formats, {NAME: chosen})
+    return Report(files, gathered.notes + notes, chosen, printed(chosen, PRINTED))
 
 
-def label_of(cell: pd.Series) -> str:
+def named(complete: pd.DataFrame, cells: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of complete cells whose ids begin as asked; raises GatherError for none, and for too many."""
+    for text in cells:
+        if not complete["cell_id"].str.startswith(text).any():
+            raise GatherError(f"cells: {text!r} is no complete cell of these results")
+    chosen = complete[complete["cell_id"].str.startswith(tuple(cells))]
+    if len(chosen) > MAX_ROWS:
+        raise GatherError(f"cells: {len(chosen)} are asked for; a figure shows at most {MAX_ROWS}")
+    return chosen
+
+
+def spread_over_rho(complete: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return up to four rows, by rho, of one curve and one seed, and a line on the curves that are left out.
+
+    The curve is the first of those with the most rho values, the seed the first of those with the most of them.
+    """
+    found = curves(complete)
+    curve = max(found, key=lambda each: each.rows["rho"].nunique())
+    rows = curve.rows[curve.rows["seed"] == curve.rows["seed"].mode()[0]].sort_values("rho")
+    wanted = np.unique(np.linspace(0, len(rows) - 1, 4).round().astype(int))
+    others = f"1 of {len(found)} curves is drawn, {curve_in_words(curve)} (choose with --datasets, --models, --cells)"
+    return rows.iloc[wanted], [others] if len(found) > 1 else []
+
+
+def label_of(cell: pd.Series[Any]) -> str:
     """Two or three short lines: model and data, rho, what the top layer does."""
     units = f"top KL {cell['kl_top']:.2f} nats, {cell['au_top']} active"
     beta = "" if cell["beta_top"] == 1 else f", β_top = {cell['beta_top']:.3g}"
@@ -90,11 +131,6 @@ def draw_samples(rows: Sequence[Row], title: bool = True) -> Figure:
         top = 1 - (0.42 if title else 0.25) / height
         figure.subplots_adjust(left=0.01, right=0.995, bottom=0.02, top=top)
     return figure
-
-
-def write_samples(figure: Figure, cells: pd.DataFrame, directory: Path, formats: Sequence[str]) -> list[Path]:
-    """Write `samples.<format>` and `samples.csv`, the rows of the cells that are drawn."""
-    return style.write_files(figure, directory, NAME, formats, {NAME: cells.drop(columns="path")})
 
 
 def _mosaic(images: np.ndarray) -> np.ndarray:

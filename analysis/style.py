@@ -21,7 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from analysis.gather import csv_bytes
-from sweeps.files import write_bytes
+from analysis.output import write_all
 
 COLUMN_INCHES, PAGE_INCHES = 3.35, 7.0
 FONT_POINTS, SMALL_POINTS = 8.0, 7.0
@@ -111,20 +111,10 @@ def write_files(
     if unknown:
         raise ValueError(f"format: {unknown[0]!r} is not allowed; it must be {', '.join(FORMATS)}")
     dates: dict[str, dict[str, str | None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        paths = []
-        for each in dict.fromkeys(formats):
-            content = io.BytesIO()
-            with paper_style():
-                figure.savefig(content, format=each, metadata=dates.get(each))
-            paths.append(directory / f"{name}.{each}")
-            write_bytes(paths[-1], content.getvalue())
-        for table_name, table in tables.items():
-            paths.append(directory / f"{table_name}.csv")
-            write_bytes(paths[-1], csv_bytes(table))
-    except (FileExistsError, NotADirectoryError) as error:
-        raise NotADirectoryError(f"{directory}: is not a directory that figures can be written to") from error
-    except OSError as error:
-        raise OSError(f"{directory}: cannot be written to: {error.strerror or error}") from error
-    return paths
+    contents: dict[str, bytes] = {}
+    for each in formats:
+        content = io.BytesIO()
+        with paper_style():
+            figure.savefig(content, format=each, metadata=dates.get(each))
+        contents[f"{name}.{each}"] = content.getvalue()
+    return write_all(directory, contents | {f"{each}.csv": csv_bytes(table) for each, table in tables.items()})

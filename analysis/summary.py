@@ -23,8 +23,9 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for curve in curves(frame[frame["state"] == "complete"]):
-        for rho, cells in curve.rows.sort_values("rho").groupby("rho"):
-            row = {**curve.declared, "rho": rho, "c": retained_variance(float(str(rho)), curve["ou_samples"])}
+        for _, cells in curve.rows.groupby("rho"):
+            rho = float(cells["rho"].iloc[0])
+            row = {**curve.declared, "rho": rho, "c": retained_variance(rho, curve["ou_samples"])}
             row["n_seeds"] = len(cells)
             for metric in METRICS:
                 values = cells[metric].astype("float64")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from analysis.configurations import Configuration, names_in_words, shared_in_words
 from analysis.context_rows import Quoted
+from analysis.incomplete import counted
 from analysis.table_rows import BOUNDS, Mean, TableRow
 
 IN_COLUMNS = ("ou_samples", "steps")
@@ -54,8 +55,8 @@ class Table:
     context: list[Quoted] = field(default_factory=list)
 
 
-def lay_out(rows: Sequence[TableRow], left_out: Counter[str], context: Sequence[Quoted] = ()) -> Table:
-    """Lay out the rows of one data set; `left_out` counts its cells without results, by state."""
+def lay_out(rows: Sequence[TableRow], left_out: Sequence[str], context: Sequence[Quoted] = ()) -> Table:
+    """Lay out the rows of one data set; `left_out` holds the state of each of its cells without results."""
     group = [row.configuration for row in rows]
     one, models = group[0], list(dict.fromkeys(each["model"] for each in group))
     several = len(models) > 1
@@ -140,15 +141,12 @@ def _one_choice(rows: Sequence[TableRow]) -> int:
 def _footnotes(row: TableRow, rows: Sequence[TableRow], bounds: Sequence[str]) -> list[str]:
     """Say what a reader of this row must know."""
     one, notes = row.configuration, []
-    if one.unfinished:
-        notes.append(f"KL annealing not finished: its weight had reached {one.unfinished} at the last step")
-    if row.at_floor[1]:
-        least, most = row.at_floor
-        layers = str(most) if least == most else f"{least} to {most}"
-        where = f"the KL of {layers} of {row.depth} layers lies at the free-bits floor (within 5 %, or below)"
-        notes.append(f"{where}: no evidence of their use")
-    if len(one.devices) > 1:
-        notes.append(f"seeds from different devices ({', '.join(one.devices)})")
+    if one.curve.unfinished:
+        notes.append(f"KL annealing not finished: its weight had reached {one.curve.unfinished} at the last step")
+    if layers := _at_floor(row):
+        notes.append(f"the KL of {layers} lies at the free-bits floor (within 5 %, or below): no evidence of use")
+    if len(one.curve.devices) > 1:
+        notes.append(f"seeds from different devices ({', '.join(one.curve.devices)})")
     most = max(len(other.seeds) for other in rows)
     if len(row.seeds) < most:
         notes.append(f"{len(row.seeds)} seed{'s' if len(row.seeds) > 1 else ''}, where others have up to {most}")
@@ -161,14 +159,24 @@ def _footnotes(row: TableRow, rows: Sequence[TableRow], bounds: Sequence[str]) -
     return notes
 
 
-def _remarks(group: Sequence[Configuration], left_out: Counter[str]) -> list[str]:
+def _at_floor(row: TableRow) -> str:
+    """Name the layers that lie at the free-bits floor, and in how many seeds where it is not in all; "" for none."""
+    found, seeds = Counter(layer for layers in row.at_floor for layer in layers), len(row.seeds)
+    names = [
+        ("the top layer" if layer == row.depth else f"layer {layer}")
+        + (f" (in {count} of {seeds} seeds)" if count < seeds else "")
+        for layer, count in sorted(found.items())
+    ]
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def _remarks(group: Sequence[Configuration], left_out: Sequence[str]) -> list[str]:
     remarks = []
-    devices = sorted({device for each in group for device in each.devices})
+    devices = sorted({device for each in group for device in each.curve.devices})
     if len(devices) > 1:
         remarks.append(f"Trained on different devices ({', '.join(devices)}), which agree within rounding only.")
     if len({each["precision"] for each in group}) > 1:
         remarks.append("Trained in different precisions.")
     if left_out:
-        states = ", ".join(f"{count} {state}" for state, count in left_out.items())
-        remarks.append(f"Cells without results are left out: {states}.")
+        remarks.append(f"Cells without results are left out: {counted(left_out)}.")
     return remarks

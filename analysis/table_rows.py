@@ -17,6 +17,7 @@ import pandas as pd
 
 from analysis.configurations import Configuration
 from analysis.curves import CURVE
+from analysis.gather import layers_at_floor
 from hvae_core.spec import ModelSpec
 
 BOUNDS = (100, 5000)
@@ -48,7 +49,7 @@ class Mean:
 class TableRow:
     """What is known of one configuration. Numbers are in nats per image, by the metric's name; None: not measured.
 
-    at_floor: stochastic layers whose KL lies at the free-bits floor, smallest and largest number over seeds.
+    at_floor: for each seed, the stochastic layers whose KL lies at the free-bits floor.
     examples: numbers of test images that L_100 was taken on.
     """
 
@@ -57,7 +58,7 @@ class TableRow:
     numbers: dict[str, Mean | None]
     au: str
     au_path: str
-    at_floor: tuple[int, int]
+    at_floor: tuple[tuple[int, ...], ...]
     examples: tuple[int, ...]
 
     @property
@@ -70,7 +71,6 @@ class TableRow:
         """Measure a configuration that has complete cells."""
         cells = one.curve.complete.sort_values("seed")
         bounds = {f"ll_{k}": _mean(cells, f"ll_{k}", f"ll_{k}_se") for k in BOUNDS}
-        floor = _known(cells, "at_floor") or [0.0]
         measured = cells[cells["ll_100"].notna()] if "ll_100" in cells else cells.iloc[:0]
         layers = range(ModelSpec.parse(one["model"]).depth, 0, -1)
         return cls(
@@ -79,7 +79,7 @@ class TableRow:
             {name: _mean(cells, name) for name in METRICS} | bounds,
             au="-".join(_median(cells, f"au_{i}") for i in layers),
             au_path="-".join(_median(cells, f"au_path_{i}") for i in layers),
-            at_floor=(int(min(floor)), int(max(floor))),
+            at_floor=tuple(tuple(layers_at_floor(cell)) for _, cell in cells.iterrows()),
             examples=tuple(sorted({int(n) for n in _known(measured, "ll_examples")})),
         )
 
@@ -93,7 +93,11 @@ class TableRow:
             for statistic in ("mean", "sd", "se", "n"):
                 row[f"{name}_{statistic}"] = getattr(value, statistic, None)
         row |= {"au": self.au, "au_path": self.au_path, "ll_examples": " ".join(map(str, self.examples))}
-        row |= {"kl_weight": one.kl_weight, "at_floor": self.at_floor[1], "devices": "; ".join(one.devices)}
+        row |= {
+            "kl_weight": one.curve.kl_weight,
+            "at_floor": max(map(len, self.at_floor)),
+            "devices": "; ".join(one.curve.devices),
+        }
         return {name: row[name] for name in COLUMNS}
 
 

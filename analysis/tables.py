@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,14 @@ import pandas as pd
 
 from analysis.configurations import Configuration, configurations, words_of
 from analysis.context_rows import Quoted, context_rows
-from analysis.gather import GatherError, csv_bytes, gather
+from analysis.gather import csv_bytes, gather
+from analysis.incomplete import counted, missing_states, require_complete
+from analysis.output import write_all
 from analysis.report import Report
 from analysis.select import keep_only
 from analysis.table_layout import lay_out
 from analysis.table_rows import TableRow, tidy
 from analysis.table_styles import latex, markdown
-from sweeps.files import write_bytes
-
-__all__ = ["Report", "table"]
 
 NAME = "table"
 STYLES = {"markdown": "md", "latex": "tex", "csv": "csv"}
@@ -48,13 +46,11 @@ def table(
         raise ValueError(f"style: {style!r} is not allowed; it must be {', '.join(STYLES)}")
     gathered = gather(directories)
     frame = keep_only(gathered.frame, datasets, models)
-    if not (frame["state"] == "complete").any():
-        others = ", ".join(f"{count} {state}" for state, count in frame["state"].value_counts().items())
-        raise GatherError(f"nothing to tabulate: {len(frame)} cells, 0 complete ({others})")
+    require_complete(frame)
     numbers, text = tabulate(frame, style, context)
-    path = (directories[0] / "figures" if out is None else out) / f"{NAME}.{STYLES[style]}"
-    _write(path, text.encode())
-    return Report([path], gathered.notes + _left_out(frame), numbers, text)
+    directory = directories[0] / "figures" if out is None else out
+    files = write_all(directory, {f"{NAME}.{STYLES[style]}": text.encode()})
+    return Report(files, gathered.notes + _left_out(frame), numbers, text)
 
 
 def tabulate(frame: pd.DataFrame, style: str = "markdown", context: bool = False) -> tuple[pd.DataFrame, str]:
@@ -70,7 +66,7 @@ def tabulate(frame: pd.DataFrame, style: str = "markdown", context: bool = False
         rows += inside
         others = context_rows(group[0]["dataset"], group[0]["binarise"]) if context else []
         quoted += [row for row in others if row not in quoted]
-        laid_out = lay_out(inside, _states(group), others)
+        laid_out = lay_out(inside, _missing(group), others)
         texts.append(latex(laid_out) if style == "latex" else markdown(laid_out))
     numbers = tidy(rows)
     if context:
@@ -92,11 +88,6 @@ def _quotations(quoted: Sequence[Quoted]) -> list[dict[str, Any]]:
     return rows
 
 
-def _states(group: Sequence[Configuration]) -> Counter[str]:
-    """Count the cells without results, by state."""
-    return Counter(str(state) for each in group for state in each.rows["state"] if state != "complete")
-
-
 def _left_out(frame: pd.DataFrame) -> list[str]:
     """One line per data set and model with cells that are not complete, and what they are."""
     groups: dict[tuple[Any, ...], list[Configuration]] = {}
@@ -104,32 +95,22 @@ def _left_out(frame: pd.DataFrame) -> list[str]:
         groups.setdefault(each.group, []).append(each)
     notes = []
     for group in groups.values():
-        if not (states := _states(group)):
+        if not (states := _missing(group)):
             continue
         named = [
-            f"{', '.join(words)} ({_counted(_states([each]))})"
+            f"{', '.join(words)} ({counted(_missing([each]))})"
             for each, words in zip(group, words_of(group), strict=True)
-            if _states([each])
+            if _missing([each])
         ]
         more = f"; and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
         of = sum(len(each.rows) for each in group)
         notes.append(
-            f"{group[0].title}: {states.total()} of {of} cells are not complete ({_counted(states)}), left out: "
+            f"{group[0].title}: {len(states)} of {of} cells are not complete ({counted(states)}), left out: "
             f"{'; '.join(named[:MAX_NAMED])}{more}"
         )
     return notes
 
 
-def _counted(states: Counter[str]) -> str:
-    return ", ".join(f"{count} {state}" for state, count in states.items())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write whole or not at all; raises an OSError with a one-line message."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, content)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise NotADirectoryError(f"{path.parent}: is not a directory that tables can be written to") from error
-    except OSError as error:
-        raise OSError(f"{path.parent}: cannot be written to: {error.strerror or error}") from error
+def _missing(group: Sequence[Configuration]) -> list[str]:
+    """Return the state of each cell without results."""
+    return [state for each in group for state in missing_states(each.rows)]

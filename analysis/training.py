@@ -12,13 +12,12 @@ from analysis import style
 from analysis.configurations import Configuration, configurations, words_of
 from analysis.gather import GatherError, gather
 from analysis.histories import histories
+from analysis.incomplete import counted
 from analysis.report import Report
 from analysis.select import keep_only
 from analysis.training_figure import draw_training
 from analysis.training_rows import left_out
 from analysis.trajectories import LEAST, Trajectory, tabulate, trajectories
-
-__all__ = ["Report", "draw_training", "training"]
 
 NAME = "training"
 _ADVICE = "--eval-every N takes one every N steps (complete cells are not trained again: use another --out)"
@@ -83,7 +82,7 @@ def _incomplete(
     ended, waiting = bare[bare["state"] != "pending"], bare[bare["state"] == "pending"]
     where, of, notes = group[0].title, f"of {len(cells)} cells", []
     if len(ended):
-        states = ", ".join(f"{count} {state}" for state, count in ended["state"].value_counts().items())
+        states = counted(ended["state"])
         notes.append(f"{where}: {len(ended)} {of} have fewer than {LEAST} evaluations ({states}), left out; {_ADVICE}")
     if len(waiting):
         notes.append(f"{where}: {len(waiting)} {of} are pending and have no curve yet")

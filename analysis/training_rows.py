@@ -15,6 +15,7 @@ import numpy as np
 
 from analysis import style
 from analysis.configurations import Configuration, shared_in_words, words_of
+from analysis.curves import annealing_in_words
 from analysis.rho_axis import stretch
 from analysis.trajectories import Trajectory
 
@@ -162,7 +163,5 @@ def _seeds(count: int) -> str:
 
 def caveats(group: Sequence[Configuration]) -> list[str]:
     """Say what a reader of a line must know: annealing that did not finish, devices that are mixed."""
-    unfinished = min((each.unfinished for each in group if each.unfinished), default="")
-    words = ["annealing not finished", f"KL weight ends at {unfinished}"] if unfinished else []
-    mixed = any(len(each.devices) > 1 for each in group)
-    return [*words, "mixed devices"] if mixed else words
+    mixed = any(len(each.curve.devices) > 1 for each in group)
+    return [*annealing_in_words([each.curve for each in group]), *(["mixed devices"] if mixed else [])]

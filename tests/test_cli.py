@@ -372,6 +372,11 @@ def test_every_figure_and_table_is_a_command(here: Path) -> None:
         assert (here / "results" / "figures" / f"{name}.svg").exists()
         assert (here / "results" / "figures" / f"{name}.csv").exists()
         assert f"{name}.csv" in drawn.stdout
+    below = plot("samples", ".", "--format", "svg")
+    assert below.exit_code == 0, below.stderr
+    assert (here / "figures" / "samples.svg").read_bytes() == (
+        here / "results" / "figures" / "samples.svg"
+    ).read_bytes()
     later = sweep("evaluate", "results", "--samples", "20", "--examples", "5")
     assert later.exit_code == 0, later.stderr
     assert "L_20 of 8 cells: about" in later.stderr

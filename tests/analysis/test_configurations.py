@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 
 from analysis.configurations import Configuration, configurations, shared_in_words, words_of
 from analysis.gather import gather
@@ -112,25 +110,3 @@ def test_names_never_collide(make_results: Make, tmp_path: Path) -> None:
     found = gathered(make_results, tmp_path, *requests)
     assert len(found) == 3 * 8 * 3
     assert len({tuple(words) for words in words_of(found)}) == len(found)
-
-
-@pytest.mark.parametrize(("weight", "words"), [(1.0, ""), (0.18, "0.18"), (0.99999, "0.999"), (0.0, "0")])
-def test_annealing_that_did_not_finish(make_frame: MakeFrame, weight: float, words: str) -> None:
-    frame = make_frame(rhos=(1.0,), seeds=(0, 1), objective={"kl_anneal": (10, 20)})
-    assert configurations(frame)[0].unfinished == ""
-    (one,) = configurations(frame.assign(kl_weight=[weight, math.nan]))
-    assert one.unfinished == words
-    (one,) = configurations(frame.assign(kl_weight=[weight, 1.0]))
-    assert one.unfinished == words
-
-
-def test_devices_are_those_of_complete_cells(make_frame: MakeFrame) -> None:
-    (one,) = configurations(
-        make_frame(
-            rhos=(1.0,),
-            seeds=(0, 1, 2),
-            state=lambda cell: "pending" if cell.member.seed == 2 else "complete",
-            change=lambda cell, result: {**result, "device": f"gpu {cell.member.seed}"},
-        )
-    )
-    assert one.devices == ["gpu 0", "gpu 1"]

@@ -230,6 +230,36 @@ def test_resamples_without_a_collapse_are_counted() -> None:
     assert row["interval_low"] == row["interval_high"] == 1
 
 
+USUAL = [10.0, 5.0, 0.1]
+ODD: dict[
+    str, tuple[list[float], float]
+] = {  # a seed unlike two usual ones, and the share of resamples whose median is not its own
+    "too few rho values": ([10, math.nan, 0.1], 26 / 27),
+    "below the floor": ([0.9, 0.4, 0], 20 / 27),
+    "no fall through half height": ([10, 10, 10], 20 / 27),
+    "a fall that keeps too much": ([10, 6, 4], 20 / 27),
+}
+
+
+@pytest.mark.parametrize("why", ODD)
+def test_a_resample_counts_by_the_rule_of_the_verdict(why: str) -> None:
+    """Two or three draws of the odd seed make its curve the median: 7 of 27 resamples, and 1 of 27 are it alone."""
+    odd, share = ODD[why]
+    row = only(frame_of([0, 0.5, 1], {0: odd, 1: USUAL, 2: USUAL}))
+    assert row["verdict"] == TRANSITION
+    assert row["crossing_share"] == pytest.approx(share, abs=0.02)
+
+
+def test_the_interval_holds_no_onset_of_a_resample_that_does_not_collapse() -> None:
+    """Two of three seeds keep 0.1 nats and one 6 of 20: 7 of the 27 resamples fall without collapsing, far earlier."""
+    gone, kept = [20, 20, 12, 0.1, 0.1], [20, 8, 6, 6, 6]
+    row = only(frame_of([0, 0.4, 0.6, 0.8, 1], {0: gone, 1: gone, 2: kept}))
+    assert only(frame_of([0, 0.4, 0.6, 0.8, 1], {0: kept}))["verdict"] == PARTIAL
+    assert row["crossing_share"] == pytest.approx(20 / 27, abs=0.02)
+    assert row["interval_low"] == pytest.approx(row["rho_critical"])
+    assert row["interval_high"] == pytest.approx(row["rho_critical"])
+
+
 def test_incomplete_seeds_still_give_an_interval() -> None:
     nan = math.nan
     row = only(frame_of([0, 0.4, 0.6, 1], {0: [10, 10, nan, 0], 1: [10, nan, 0, 0], 2: [nan, 10, 0, nan]}))

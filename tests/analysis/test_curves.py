@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
-from analysis.curves import CURVE, curves, curves_in_words, unfinished
+from analysis.curves import CURVE, annealing_in_words, curves, curves_in_words
 from analysis.gather import gather
-from analysis.legend import critical_in_words, wrapped
+from analysis.legend import critical_in_words, panel_legend, wrapped
 from hvae_core.spec import TrainSpec
 from sweeps.cell import Cell
 
@@ -100,9 +101,36 @@ def test_words_wrap_between_and_never_within() -> None:
     assert wrapped([], 1) == ""
 
 
-def test_annealing_that_did_not_finish_is_said(make_frame: MakeFrame) -> None:
-    assert [unfinished(curve) for curve in curves(make_frame())] == [[]]
-    for steps in (3000, 9000):
-        frame = make_frame(objective={"kl_anneal": (1000, 8000)}, train=TrainSpec(steps))
-    said = {(curve["steps"], *unfinished(curve)) for curve in curves(frame) if curve["kl_anneal"]}
-    assert said == {(3000, "annealing not finished, KL weight ends at 0.25"), (9000,)}
+@pytest.mark.parametrize(("ramp", "words"), [(2000, "1"), (8000, "0.25"), (2001, "0.999"), (10**9, "0")])
+def test_annealing_that_did_not_finish_never_reads_as_finished(make_frame: MakeFrame, ramp: int, words: str) -> None:
+    """3,000 steps of a ramp that begins at 1,000: the weight ends at 2,000 / ramp, 0.9995 among them."""
+    frame = make_frame(rhos=(0.5, 1.0), objective={"kl_anneal": (1000, ramp)}, train=TrainSpec(3000))
+    (curve,) = curves(frame)
+    assert curve.kl_weight == min(1, 2000 / ramp)
+    said = [] if words == "1" else ["annealing not finished", f"KL weight ends at {words}"]
+    assert annealing_in_words([curve]) == said
+    critical = {curve.key: {"verdict": "too few rho values"}}
+    _, (label,) = panel_legend([curve], critical, 10, 0.4)
+    assert all(each in label for each in said)
+    assert ("KL weight" in label) == bool(said)
+
+
+def test_of_several_weights_the_least_is_said(make_frame: MakeFrame) -> None:
+    (curve,) = curves(make_frame(rhos=(0.9, 1.0)).assign(kl_weight=[0.9996, 1.0]))
+    assert curve.unfinished == "0.999"
+    (other,) = curves(make_frame(rhos=(0.9, 1.0)).assign(kl_weight=[0.5, 1.0]))
+    assert annealing_in_words([curve, other])[1] == "KL weight ends at 0.5"
+    (unknown,) = curves(make_frame(rhos=(0.9, 1.0)).drop(columns="kl_weight"))
+    assert annealing_in_words([unknown]) == []
+
+
+def test_devices_are_those_of_complete_cells(make_frame: MakeFrame) -> None:
+    (curve,) = curves(
+        make_frame(
+            rhos=(1.0,),
+            seeds=(0, 1, 2),
+            state=lambda cell: "pending" if cell.member.seed == 2 else "complete",
+            change=lambda cell, result: {**result, "device": f"gpu {cell.member.seed}"},
+        )
+    )
+    assert curve.devices == ["gpu 0", "gpu 1"]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -220,12 +217,6 @@ def test_tables_round_trip_exactly(make_results: Make, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_parquet(paths[1]), frame, check_exact=True)
     assert np.array_equal(read["elbo"].to_numpy(), frame["elbo"].to_numpy(), equal_nan=True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cells", "results.csv", "results.parquet", "sweep.json"]
-
-
-def test_analysis_loads_no_trainer() -> None:
-    program = "import json, sys, analysis.phase_transition; print(json.dumps(sorted(sys.modules)))"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert not {"torch", "ray", "click"} & set(json.loads(run.stdout))
 
 
 def test_a_kl_at_its_free_bits_floor_is_counted(make_results: Make, tmp_path: Path) -> None:

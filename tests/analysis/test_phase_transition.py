@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import style
-from analysis.critical import COLUMNS, CriticalRho
+from analysis import output, style
+from analysis.critical import COLUMNS
 from analysis.gather import GatherError, gather
-from analysis.phase_transition import phase_transition, summarise, write_figure
-from analysis.style import new_figure
+from analysis.phase_transition import phase_transition
+from analysis.summary import summarise
 from sweeps.cell import Cell
 
 Make = Callable[..., list[Cell]]
@@ -103,8 +103,8 @@ def test_what_is_left_out_is_said(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path, datasets=("omniglot:lake",), rhos=(0.5,), state=lambda cell: "failed")
     notes = phase_transition([tmp_path]).notes
     assert notes == [
-        "mlp2x4h8, glyphs:embedded, K = 5, 3,000 steps: 3 of 4 cells are not complete (2 pending, 1 diverged)",
-        "mlp2x4h8, omniglot:lake, K = 5, 3,000 steps: 1 of 1 cells are not complete (1 failed); it is not drawn",
+        "glyphs:embedded, mlp2x4h8, K = 5, 3,000 steps: 3 of 4 cells are not complete (2 pending, 1 diverged)",
+        "omniglot:lake, mlp2x4h8, K = 5, 3,000 steps: 1 of 1 cells are not complete (1 failed); it is not drawn",
         "a figure shows 4 models; left out: mlp5x4h8 (choose with --models)",
     ]
 
@@ -148,22 +148,22 @@ def test_output_that_cannot_be_written_is_one_line(
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(style, "write_bytes", full)
+    monkeypatch.setattr(output, "write_bytes", full)
     with pytest.raises(OSError, match="out: cannot be written to: No space left on device"):
         phase_transition([tmp_path / "a"], out=tmp_path / "out")
 
 
-def test_an_unknown_format_writes_nothing(make_frame: MakeFrame, tmp_path: Path) -> None:
-    frame = make_frame()
+def test_an_unknown_format_writes_nothing(make_results: Make, tmp_path: Path) -> None:
+    make_results(tmp_path / "a", rhos=(0.5,))
     with pytest.raises(ValueError, match="format: 'gif' is not allowed; it must be png, pdf, svg"):
-        write_figure(new_figure(1, 1), summarise(frame), CriticalRho()(frame), tmp_path / "out", formats=("png", "gif"))
+        phase_transition([tmp_path / "a"], tmp_path / "out", formats=("png", "gif"))
     assert not (tmp_path / "out").exists()
 
 
-def test_a_name_of_ones_own(make_frame: MakeFrame, tmp_path: Path) -> None:
-    frame = make_frame()
-    paths = write_figure(new_figure(1, 1), summarise(frame), CriticalRho()(frame), tmp_path, "mine", ("svg", "svg"))
-    assert [path.name for path in paths] == ["mine.svg", "mine.csv", "mine-critical.csv"]
+def test_a_format_asked_for_twice_is_written_once(make_results: Make, tmp_path: Path) -> None:
+    make_results(tmp_path, rhos=(0.5,))
+    files = phase_transition([tmp_path], tmp_path / "out", formats=("svg", "svg")).files
+    assert [path.suffix for path in files] == [".svg", ".csv", ".csv"]
 
 
 def test_names_from_results_are_made_safe_to_draw() -> None:

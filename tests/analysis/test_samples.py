@@ -1,36 +1,132 @@
+"""Which cells are let draw, from where, and that every image is in its place."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from analysis.curves import curves
 from analysis.gather import GatherError
-from analysis.samples import COLUMNS, GAP, HEADINGS, MAX_ROWS, Row, choose_cells, draw_samples, label_of, write_samples
+from analysis.report import Report
+from analysis.samples import COLUMNS, GAP, HEADINGS, MAX_ROWS, Row, draw_samples, samples
+from hvae_core.spec import TrainSpec
+from sweeps.cell import Cell
+from sweeps.ledger import Ledger
+from sweeps.pictures import Pictures
 
-Make = Callable[..., Any]
+Make = Callable[..., list[Cell]]
+FEW = (0.5, 0.9, 1.0)
+
+
+@dataclass
+class Studio:
+    """Draws with cells that have no weights, and keeps which ledger was asked for which cell."""
+
+    asked: list[tuple[Path, str]]
+
+    def pictures(self, ledger: Ledger, cell_id: str, count: int = 10) -> Pictures:
+        self.asked.append((ledger.root, cell_id))
+        return Pictures(*(np.full((count, 2, 3), shade) for shade in (0.1, 0.2, 0.0, 0.3)))
+
+
+@pytest.fixture(autouse=True)
+def studio(monkeypatch: pytest.MonkeyPatch) -> Studio:
+    studio = Studio([])
+    monkeypatch.setattr("sweeps.pictures.pictures", studio.pictures)
+    return studio
+
+
+def drawn(*directories: Path, cells: tuple[str, ...] = (), datasets: tuple[str, ...] = ()) -> Report:
+    return samples(directories, directories[0] / "out", ("svg",), datasets=datasets, cells=cells)
 
 
 def test_four_cells_over_rho_of_one_curve_are_chosen_where_none_is_named(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path, datasets=("glyphs:embedded", "mnist:embedded"), seeds=(0, 1))
-    chosen = choose_cells([tmp_path], (), (), ())
+    chosen = drawn(tmp_path).table
     assert list(chosen["rho"]) == [0.0, 0.85, 0.97, 1.0]
     assert chosen["seed"].nunique() == chosen["dataset"].nunique() == 1
-    assert all(Path(path).name == cell for path, cell in zip(chosen["path"], chosen["cell_id"], strict=True))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"objective": {"ou_samples": 20}},
+        {"objective": {"smoothing": "ratio"}},
+        {"objective": {"beta_top": 0.5}},
+        {"objective": {"free_bits": 1.0}},
+        {"objective": {"kl_anneal": (10, 20)}},
+        {"train": TrainSpec(3000, lr=0.002)},
+        {"train": TrainSpec(3000, batch_size=64)},
+        {"train": TrainSpec(9000)},
+        {"binarise": "dynamic"},
+    ],
+)
+def test_whatever_else_differs_is_never_in_the_same_choice(make_results: Make, tmp_path: Path, other: object) -> None:
+    """Values between those of the first curve would be chosen if the two counted as one."""
+    make_results(tmp_path / "a", rhos=(0.1, 0.4, 0.7, 1.0))
+    make_results(tmp_path / "b", rhos=(0.2, 0.5, 0.8, 0.9), **other)  # type: ignore[arg-type]
+    report = drawn(tmp_path)
+    assert len(curves(report.table)) == 1
+    assert len(report.table) == 4
+    (note,) = report.notes
+    assert note.startswith("1 of 2 curves is drawn, mnist:embedded, mlp2x4h8, ")
+
+
+def test_a_curve_of_one_rho_does_not_stand_for_those_of_many(make_results: Make, tmp_path: Path) -> None:
+    """Betas of unsmoothed models are curves of one value of rho each, and come first."""
+    for beta in (0.2, 0.6):
+        make_results(tmp_path, rhos=(1.0,), objective={"beta_top": beta})
+    make_results(tmp_path, rhos=FEW, seeds=(1, 2))
+    make_results(tmp_path, rhos=FEW[:1], seeds=(0,))
+    chosen = drawn(tmp_path).table
+    assert chosen["rho"].tolist() == list(FEW)
+    assert set(chosen["seed"]) == {1}, "the first seed with all values"
 
 
 def test_named_cells_are_chosen_and_what_is_no_cell_is_named(make_results: Make, tmp_path: Path) -> None:
     cells = make_results(tmp_path)
-    chosen = choose_cells([tmp_path], (cells[3].id[:10], cells[5].id), (), ())
-    assert set(chosen["cell_id"]) == {cells[3].id, cells[5].id}
+    report = drawn(tmp_path, cells=(cells[3].id[:10], cells[5].id))
+    assert set(report.table["cell_id"]) == {cells[3].id, cells[5].id}
+    assert cells[3].id in report.text
     with pytest.raises(GatherError, match="'zz' is no complete cell"):
-        choose_cells([tmp_path], ("zz",), (), ())
+        drawn(tmp_path, cells=("zz",))
     with pytest.raises(GatherError, match=f"at most {MAX_ROWS}"):
-        choose_cells([tmp_path], ("",), (), ())
+        drawn(tmp_path, cells=("",))
     with pytest.raises(GatherError, match="omniglot"):
-        choose_cells([tmp_path], (), ("omniglot",), ())
+        drawn(tmp_path, datasets=("omniglot",))
+
+
+def test_nothing_complete_is_nothing_to_draw(make_results: Make, tmp_path: Path) -> None:
+    make_results(tmp_path, rhos=FEW, state=lambda cell: "pending")
+    with pytest.raises(GatherError, match=r"^nothing to plot: 3 cells, 0 complete \(3 pending\)$"):
+        drawn(tmp_path)
+
+
+def test_results_one_level_down_draw_from_where_they_are_complete(
+    make_results: Make, tmp_path: Path, studio: Studio
+) -> None:
+    """The first of two directories only planned what the second trained; a third is given by itself."""
+    make_results(tmp_path / "parent" / "a", rhos=FEW, state=lambda cell: "pending")
+    cells = make_results(tmp_path / "parent" / "b", rhos=FEW)
+    other = make_results(tmp_path / "c", rhos=(0.7,))
+    drawn(tmp_path / "parent", tmp_path / "c")
+    expected = [(tmp_path / "parent" / "b", cell.id) for cell in cells] + [(tmp_path / "c", other[0].id)]
+    assert sorted(studio.asked) == sorted(expected)
+
+
+def test_damaged_cells_are_said(make_results: Make, tmp_path: Path) -> None:
+    cells = make_results(tmp_path, rhos=FEW)
+    result = Ledger(tmp_path).cell_path(cells[0].id) / "result.json"
+    result.write_text("{")
+    report = drawn(tmp_path)
+    (note,) = report.notes
+    assert str(result) in note
+    assert cells[0].id not in list(report.table["cell_id"])
 
 
 def test_every_image_is_in_its_place(tmp_path: Path) -> None:
@@ -52,12 +148,28 @@ def test_every_image_is_in_its_place(tmp_path: Path) -> None:
     assert figure.axes[0].texts[0].get_text() == "one\ntwo \\$x"
 
 
+@pytest.mark.parametrize("count", [1, 3, 2 * COLUMNS])
+def test_test_images_lie_over_their_reconstructions_however_few_there_are(
+    make_results: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    one = np.arange(count, dtype=float)[:, None, None] * np.ones((2, 3)) / 100
+    many = np.zeros((2 * COLUMNS, 2, 3))
+    monkeypatch.setattr("sweeps.pictures.pictures", lambda *_: Pictures(many, many, one, one + 0.5))
+    make_results(tmp_path, rhos=(1.0,))
+    frame = drawn(tmp_path).table
+    row = Row.of(frame.iloc[0], tmp_path)
+    _, _, tests = row.blocks
+    shown = min(count, COLUMNS)
+    assert np.array_equal(tests, np.concatenate([one[:shown], one[:shown] + 0.5]))
+
+
 def test_the_csv_is_what_is_drawn(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path)
-    chosen = choose_cells([tmp_path], (), (), ())
-    rows = [Row(label_of(cell), (np.zeros((10, 2, 2)),) * 3) for _, cell in chosen.iterrows()]
-    files = write_samples(draw_samples(rows, title=False), chosen, tmp_path / "figures", ["png"])
-    assert [file.name for file in files] == ["samples.png", "samples.csv"]
-    assert len(files[1].read_text().splitlines()) == 5
-    assert "ρ = 0.85" in rows[1].label
-    assert "active" in rows[1].label
+    report = samples([tmp_path], formats=["png"])
+    assert report.files == [tmp_path / "figures" / "samples.png", tmp_path / "figures" / "samples.csv"]
+    read = pd.read_csv(report.files[1])
+    assert read["cell_id"].tolist() == report.table["cell_id"].tolist()
+    assert read["rho"].tolist() == [0.0, 0.85, 0.97, 1.0]
+    label = Row.of(report.table.iloc[1], tmp_path).label
+    assert "ρ = 0.85" in label
+    assert "active" in label

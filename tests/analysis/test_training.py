@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -631,9 +628,3 @@ def test_an_unknown_format_writes_nothing(trained: Make, tmp_path: Path) -> None
     with pytest.raises(ValueError, match="format: 'gif' is not allowed"):
         training([tmp_path], formats=("gif",))
     assert not (tmp_path / "figures").exists()
-
-
-def test_drawing_loads_no_trainer() -> None:
-    program = "import json, sys, analysis.training, analysis.tables; print(json.dumps(sorted(sys.modules)))"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert not {"torch", "ray", "click"} & set(json.loads(run.stdout))

@@ -1,0 +1,105 @@
+"""The command line of hvae-plot: where it reads and writes, what it offers, what it loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import get_args
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+import cli
+from analysis import command, style
+from analysis.collapse_figure import Active
+from analysis.command import Asked, plot
+from analysis.tables import STYLES
+from hvae_core.spec import SpecError
+from sweeps.cell import Cell
+
+Make = Callable[..., list[Cell]]
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(plot, arguments, catch_exceptions=False)
+
+
+def choices(name: str, option: str) -> Sequence[str]:
+    (found,) = [each for each in plot.commands[name].params if each.name == option]
+    assert isinstance(found.type, click.Choice)
+    return list(found.type.choices)
+
+
+def test_the_entry_point_is_the_same_group() -> None:
+    assert cli.plot is plot
+
+
+@pytest.mark.parametrize("out", [("--out", "~/x"), ("--out=~/x",)])
+def test_a_leading_tilde_is_home_in_every_path(
+    make_results: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: tuple[str, ...]
+) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    make_results(tmp_path / "results", rhos=(0.5, 1.0))
+    for name, file in (("phase-transition", "phase-transition.csv"), ("table", "table.md")):
+        drawn = run(name, "~/results", *out)
+        assert drawn.exit_code == 0, drawn.stderr
+        assert (tmp_path / "x" / file).exists()
+    assert not list((tmp_path / "work").iterdir())
+    assert run("table", "~/results").exit_code == 0
+    assert (tmp_path / "results" / "figures" / "table.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["~nosuchuser/results"], "results: '~nosuchuser/results' is not allowed; it must begin with the ~ of a known"),
+        ([""], "results: '' is not allowed; it must be a directory"),
+        ([".", "--out", ""], "out: '' is not allowed; it must be a directory"),
+    ],
+)
+def test_a_path_that_is_none_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in plot.commands:
+        result = run(name, *arguments)
+        assert result.exit_code == 2
+        assert result.stderr.startswith(f"error: {message}")
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_what_is_asked_has_names(tmp_path: Path) -> None:
+    asked = Asked.of([str(tmp_path)], None, ("a,b", "c:d"), (), formats=("svg",), title=False)
+    assert asked == Asked([tmp_path], None, ["a", "b", "c:d"], [], ("svg",), False)
+    with pytest.raises(SpecError, match="datasets: a is given twice"):
+        Asked.of([str(tmp_path)], None, ("a", "a"), ())
+
+
+def test_what_can_be_chosen_is_what_the_figures_know() -> None:
+    for name in ("phase-transition", "collapse", "training", "samples"):
+        assert choices(name, "formats") == list(style.FORMATS) == list(command.FORMATS)
+    assert choices("collapse", "active") == list(get_args(Active))
+    assert choices("table", "style") == list(STYLES)
+
+
+def test_help_loads_nothing_that_draws_or_trains() -> None:
+    code = (
+        "import sys\n"
+        "from analysis.command import plot\n"
+        "try: plot(['samples', '--help'])\n"
+        "except SystemExit: print([m for m in ('pandas', 'matplotlib', 'torch', 'ray') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+    assert found.stdout.splitlines()[-1] == "[]"
+
+
+def test_what_draws_loads_neither_torch_nor_ray_nor_click() -> None:
+    modules = "analysis.phase_transition, analysis.collapse, analysis.training, analysis.tables, analysis.samples"
+    code = f"import sys, {modules}; print([m for m in ('torch', 'ray', 'click') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+    assert found.stdout.strip() == "[]"
