@@ -30,6 +30,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.curves import CURVE, Curve, curves
+from hvae_core.spec import retained_variance
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -45,11 +46,6 @@ NUMBERS = (
     *("rho_half", "steepness", "width_10_90", "c_critical"),
 )
 COLUMNS = (*CURVE, "n_rho", "n_seeds", "plateau", *NUMBERS, "verdict")
-
-
-def retained_variance(rho: float, ou_samples: float) -> float:
-    """Degree-1 variance that an average of K correlated samples keeps, c = rho^2 (1 - 1/K) + 1/K, in [1/K, 1]."""
-    return rho**2 * (1 - 1 / ou_samples) + 1 / ou_samples
 
 
 def last_fall(rho: Floats, values: Floats, level: float) -> tuple[int, float] | None:

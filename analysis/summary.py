@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.critical import retained_variance
 from analysis.curves import CURVE, curves
+from hvae_core.spec import retained_variance
 
 METRICS = ("kl_top", "au_top", "elbo")
 STATISTICS = ("median", "min", "max")

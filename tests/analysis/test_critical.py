@@ -22,9 +22,9 @@ from analysis.critical import (
     TOO_FEW,
     TRANSITION,
     CriticalRho,
-    retained_variance,
 )
 from analysis.curves import CURVE
+from hvae_core.spec import retained_variance
 
 DECLARED: dict[str, Any] = {
     **{"dataset": "mnist", "source": "embedded", "checksum": "0" * 64, "binarise": "static", "model": "mlp4x40"},
