@@ -10,10 +10,9 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -39,10 +38,13 @@ from sweeps.request import (
     run_settings,
     sweep_spec,
 )
-from sweeps.resources import local_resources
+from sweeps.resources import Resources, local_resources, planned_resources
 from sweeps.slurm import has_gpus
 from sweeps.submissions import BACKENDS, Backend, Submission, new_name
 from sweeps.submit import SubmitCommand, plan_request, scheduler_options, script_of, submit_job
+
+if TYPE_CHECKING:
+    from sweeps.driver import Driver
 
 __all__ = ["plot", "sweep"]
 
@@ -380,13 +382,12 @@ def data_fetch(names: tuple[str, ...], data_dir: str | None) -> None:
 
 def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[Any]) -> int:
     """Run a request, or only say what it would do."""
-    from sweeps.driver import forecast, record_request, run_sweep
+    from sweeps.driver import Driver
     from sweeps.job import Job
-    from sweeps.plan import plan_sweep
 
     ctx = click.get_current_context()
-    dry_run, probe, as_json, plan_only, workers = (
-        given.pop(name) for name in ("dry_run", "probe", "as_json", "plan_only", "workers")
+    dry_run, plan_only, workers, probe, as_json = (
+        given.pop(name) for name in ("dry_run", "plan_only", "workers", "probe", "as_json")
     )
     for name in ("config", "preset", "quick"):
         given.pop(name)
@@ -395,46 +396,41 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
     spec = sweep_spec(given, models, objectives)
     if given["data_dir"] is not None:
         given["data_dir"] = str(Path(given["data_dir"]).expanduser().absolute())
-    written = resolved(str(ctx.command.name), {name: value for name, value in given.items() if name != "out"}, spec)
-    out = console()
-    *layers, preset = ctx.meta["preset"]
-    if layers:
-        words = spelled(given, dict.fromkeys(name for layer in layers for name in layer))
-        out.print(f"{preset or 'quick'}: {words}", markup=False, highlight=False, soft_wrap=True)
-    job = Job.of(ledger.root, {"settings": written, "request": spec.to_dict()})
-    ask = local_resources(settings)
+    config = resolved(str(ctx.command.name), {name: value for name, value in given.items() if name != "out"}, spec)
+    job = Job.of(ledger.root, {"settings": config, "request": spec.to_dict()})
+    driver = Driver(ledger, spec, settings, config, job, console())
+    preset, names = ctx.meta["preset"]
+    if names:
+        driver.say(f"{preset}: {spelled(given, names)}")
     if workers is not None and not plan_only:
         raise SpecError(f"workers: {workers} is for --plan-only; Ray counts its own")
-    if plan_only:
-        if settings.gpus_per_trial and not ask.gpus:  # the workers' machines have what this one has not
-            ask = replace(ask, gpus=settings.gpus_per_trial, memory=None)
-        ask = replace(ask, slots=workers or ask.slots)
     if dry_run or plan_only:
-        if dry_run:
-            plan = plan_sweep(ledger, spec, settings.retry_failed)
-            packs = plan.packs(ledger, settings.pack_size, ask)
-        else:
-            plan, packs = record_request(ledger, spec, settings, ask, written, out)
-        expected = forecast(ledger, plan, packs, ask, job, timed=probe)
-        if not as_json:
-            click.echo("\n".join(plan.table()))
-        _print_facts(
-            {
-                "data": [source.reference for source in spec.data],
-                **plan.counts(),
-                "packs": len(packs),
-                "resources": {"cpus": ask.cpus, "gpus": ask.gpus, "slots": ask.slots} if as_json else str(ask),
-                "estimate": expected.to_dict() if as_json else expected.line,
-            },
-            as_json,
-        )
+        ask = planned_resources(settings, workers) if plan_only else local_resources(settings)
+        _print_plan(driver, ask, dry_run, probe, as_json)
         return 0
-    code, plan = run_sweep(ledger, spec, job, settings, written, out, probe)
-    _write_tables(ledger.root, out)
+    code, plan = driver.run(probe)
+    _write_tables(ledger.root, driver.console)
     states = [ledger.state(cell.id) for cell in plan.cells]
     counts = {state: states.count(state) for state in ("complete", "failed", "diverged", "pending")}
     _print_facts({"results": str(ledger.root), "cells": len(states), **counts}, as_json)
     return code
+
+
+def _print_plan(driver: Driver, ask: Resources, dry_run: bool, probe: bool, as_json: bool) -> None:
+    """Print what a request would train and how long that takes; record it unless this is a dry run."""
+    if dry_run:
+        plan = driver.plan()
+        packs = driver.packs(plan, ask)
+    else:
+        plan, packs = driver.record(ask)
+    expected = driver.forecast(plan, packs, ask, timed=probe)
+    facts = {"data": [source.reference for source in driver.spec.data], **plan.counts(), "packs": len(packs)}
+    if as_json:
+        resources = {"cpus": ask.cpus, "gpus": ask.gpus, "slots": ask.slots}
+        _print_facts({**facts, "resources": resources, "estimate": expected.to_dict()}, as_json)
+    else:
+        click.echo("\n".join(plan.table()))
+        _print_facts({**facts, "resources": str(ask), "estimate": expected.line}, as_json)
 
 
 def _print_facts(facts: dict[str, Any], as_json: bool) -> None:

@@ -131,7 +131,7 @@ def _layer(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     if quick:
         layers.append(PRESETS[name].quick if name is not None else QUICK[command])
     ctx.default_map = {key: v for layer in (*layers, config) for key, v in layer.items()}
-    ctx.meta["preset"] = [*layers, name]
+    ctx.meta["preset"] = (name or "quick", dict.fromkeys(key for layer in layers for key in layer))  # and what it sets
     return value
 
 

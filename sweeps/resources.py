@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweeps.request import RunSettings
@@ -51,6 +51,18 @@ def local_resources(settings: RunSettings) -> Resources:
     cores = usable_cpus() // settings.cpus_per_trial
     slots = max(1, min(cores, int(there // gpus)) if gpus else cores)
     return Resources(settings.cpus_per_trial, gpus, slots, local_memory(gpus, slots))
+
+
+def planned_resources(settings: RunSettings, workers: int | None) -> Resources:
+    """Say what a trial would get of the workers that are to take up a plan, as far as they are known here.
+
+    GPUs that are asked for are taken for granted where this machine has none; how large they are is not known, nor,
+    without a number of workers, how many.
+    """
+    ask = local_resources(settings)
+    if settings.gpus_per_trial and not ask.gpus:
+        ask = replace(ask, gpus=settings.gpus_per_trial, slots=1, memory=None)
+    return replace(ask, slots=workers or ask.slots)
 
 
 def local_memory(gpus: float, slots: int) -> int | None:
