@@ -27,7 +27,7 @@ from sweeps import options
 from sweeps.clean import KINDS
 from sweeps.command import CONTEXT, Group, console, fail, layer_options, setting, spelled, together
 from sweeps.exits import ERROR, SIGNAL
-from sweeps.loggers import LOGGERS
+from sweeps.loggers import LOGGERS, check_loggers
 from sweeps.request import (
     grid_models,
     ledger_at,
@@ -393,6 +393,7 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
         given.pop(name)
     ledger = ledger_at("out", given["out"])
     settings = run_settings(given)
+    check_loggers(settings.log)
     spec = sweep_spec(given, models, objectives)
     if given["data_dir"] is not None:
         given["data_dir"] = str(Path(given["data_dir"]).expanduser().absolute())

@@ -230,6 +230,9 @@ def read_npz(path: Path) -> Arrays:
     parts: dict[str, NDArray[Any]] = {}
     try:
         with path.open("rb") as file:
+            if file.read(6) != b"\x93NUMPY" and not zipfile.is_zipfile(file):
+                raise DataError(f"{path}: is no npz file, or a damaged one")
+            file.seek(0)
             archive = np.load(file, allow_pickle=False)
             if isinstance(archive, np.ndarray):
                 raise DataError(f"{path}: is a single array, not an npz of arrays train, test and perhaps valid")

@@ -7,6 +7,7 @@ one that was cut off is written anew, and that of a failed cell gives way when t
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
 import os
 import shutil
@@ -43,20 +44,25 @@ class Logger(Protocol):
         """Let go of what the logger holds; raises OSError or RuntimeError."""
 
 
+def check_loggers(names: Sequence[str]) -> None:
+    """Raise SpecError for a name that is no logger's, or whose package is not installed."""
+    for name in names:
+        if name not in LOGGERS:
+            raise SpecError(f"log: {name!r} is not allowed; it must be {', '.join(LOGGERS[:-1])} or {LOGGERS[-1]}")
+        package = "tensorboardX" if name == "tensorboard" else name
+        if importlib.util.find_spec(package) is None:
+            raise SpecError(f"log: {name!r} needs the package {package}: pip install 'hvae-sweep[{name}]'")
+
+
 def open_loggers(names: Sequence[str], root: Path) -> list[Logger]:
     """Open loggers by name; files go below <root>/logs/<name>. Raises SpecError, one line, if one cannot be had."""
+    check_loggers(names)
     with ExitStack() as opened:
         loggers: list[Logger] = []
         for name in dict.fromkeys(names):
-            if name not in LOGGERS:
-                raise SpecError(f"log: {name!r} is not allowed; it must be {', '.join(LOGGERS[:-1])} or {LOGGERS[-1]}")
-            package = "tensorboardX" if name == "tensorboard" else name
             try:
                 logger = _OPEN[name](root.absolute() / "logs" / name)
             except Exception as error:  # whatever a package raises: the user hears of it before anything is trained
-                if isinstance(error, ModuleNotFoundError) and error.name == package:
-                    advice = f"needs the package {package}: pip install 'hvae-sweep[{name}]'"
-                    raise SpecError(f"log: {name!r} {advice}") from error
                 line = next(iter(str(error).strip().splitlines()), "")[:200]
                 raise SpecError(f"log: {name!r} cannot be opened: {type(error).__name__}: {line}") from error
             opened.callback(logger.close)

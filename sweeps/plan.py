@@ -107,9 +107,10 @@ def check_pinned(data: Sequence[DataSource], requests: Sequence[Mapping[str, Any
                 same = (earlier.get("asked"), earlier.get("binarise")) == (now.asked, now.binarise)
                 if same and earlier.get("checksum") != now.checksum:
                     was = f"{earlier.get('source')} ({str(earlier.get('checksum'))[:12]})"
+                    advice = "use another --out" if now.source == "npz" else "name the source, or use another --out"
                     raise SpecError(
                         f"datasets: {now.asked!r} meant {was} in this results directory and would now mean "
-                        f"{now.source} ({now.checksum[:12]}); name the source, or use another --out"
+                        f"{now.source} ({now.checksum[:12]}); {advice}"
                     )
 
 

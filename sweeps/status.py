@@ -72,7 +72,8 @@ class Status:
         total = sum(sum(curve.counts.values()) for curve in self.curves)
         by = [f"run by {self.driver}"] if self.driver else []
         hosts = sorted({worker.host for worker in self.workers})
-        by += [f"{len(self.workers)} packs in training on {', '.join(hosts)}"] if self.workers else []
+        packs = "1 pack" if len(self.workers) == 1 else f"{len(self.workers)} packs"
+        by += [f"{packs} in training on {', '.join(hosts)}"] if self.workers else []
         head = f"{self.root}: {total} cells; {', '.join(by) or 'nobody works on it'}"
         damaged = [f"damaged: {line}" for line in self.damaged[:5]]
         return [head, *jobs, *(line for curve in self.curves for line in curve.lines(blocks)), *damaged]

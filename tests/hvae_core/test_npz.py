@@ -63,10 +63,10 @@ def test_one_grey_array_makes_all_grey(tmp_path: Path) -> None:
 
 
 BAD: dict[str, tuple[bytes, str]] = {
-    "npz is no npz": (b"hello", "cannot be read as an npz"),
-    "npz empty file": (b"", "cannot be read as an npz"),
+    "npz is no npz": (b"hello", "is no npz file, or a damaged one"),
+    "npz empty file": (b"", "is no npz file, or a damaged one"),
     "npz is one array": (npy(grey(2, 3, 3)), "is a single array"),
-    "npz truncated": (npz(train=grey(4, 3, 5), test=grey(2, 3, 5))[:-40], "cannot be read as an npz"),
+    "npz truncated": (npz(train=grey(4, 3, 5), test=grey(2, 3, 5))[:-40], "is no npz file, or a damaged one"),
     "npz with pickled objects": (
         npz(train=np.array([[[None, 1]]], dtype=object), test=grey(1, 1, 2)),
         "cannot be read as an npz without pickled objects",

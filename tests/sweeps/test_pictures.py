@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hvae_core.data import Dataset
+from hvae_core.data import DataError, Dataset
 from sweeps import load_cell
 from sweeps.grid import SweepSpec
 from sweeps.job import Job
@@ -38,6 +38,13 @@ def test_pictures_are_the_models_and_the_same_for_the_same_seed(
     assert not np.array_equal(drawn.samples, beside.samples)
     tests = {image.tobytes() for image in bars.test.astype(np.float64)}
     assert all(image.ravel().tobytes() in tests for image in drawn.originals)
+
+
+def test_without_its_request_list_a_directory_names_the_data_it_lacks(trained: Ledger, spec: SweepSpec) -> None:
+    """What says where an npz lies is sweep.json, which damage can make a user move away."""
+    (trained.root / "sweep.json").unlink()
+    with pytest.raises(DataError, match="bars"):
+        pictures(trained, spec.cells()[0].id)
 
 
 def test_a_collapsed_top_layer_draws_one_image(
