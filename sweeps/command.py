@@ -67,7 +67,7 @@ class Group(click.Group):
             fail(str(error), ERROR)
         except OSError as error:
             fail(
-                f"{error.filename}: {error.strerror.lower()}" if error.filename and error.strerror else str(error),
+                f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error),
                 ERROR,
             )
         except click.Abort:
