@@ -330,7 +330,11 @@ def test_every_bound_that_a_row_has_is_a_column_in_ascending_k(make_frame: MakeF
     assert (column(laid, headings[0]), column(laid, headings[2])) == (["-140.00", "–"], ["–", "-5090.00"])
     assert "$L_{50}$ on 200 images & $L_{100}$ on 500 images & $L_{5000}$ on 200 images" in latex(laid)
     numbers = tidy(rows_of(frame))
-    assert [name for name in numbers if name.endswith("_mean")][-3:] == ["ll_50_mean", "ll_100_mean", "ll_5000_mean"]
+    assert [name for name in map(str, numbers) if name.endswith("_mean")][-3:] == [
+        "ll_50_mean",
+        "ll_100_mean",
+        "ll_5000_mean",
+    ]
     assert numbers["ll_50_se"].tolist()[0] == 0.25
 
 
