@@ -348,6 +348,7 @@ def test_first_steps_and_diverging_curves_do_not_set_the_scales(trained: Make, t
     late = [-120 - 3000 / s for s in every(500) if s >= 600]
     assert min(late) - 1 < elbo.get_ylim()[0] < min(late) < max(late) < elbo.get_ylim()[1] < max(late) + 1
     assert kl.get_ylim() == pytest.approx((-0.09, 3.15))
+    assert len(lines(elbo, "enters")) == 1, "what ends below the panel does not enter it"
     for ax, edge in ((elbo, 0), (kl, 1)):
         (mark,) = lines(ax, "diverged")
         assert list(mark.get_ydata()) == [ax.get_ylim()[edge]]
