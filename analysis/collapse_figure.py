@@ -148,7 +148,8 @@ def _columns(table: pd.DataFrame, prefix: str) -> list[Column]:
     elbo = table["elbo"].dropna()
     low, high = (float(elbo.min()), float(elbo.max())) if len(elbo) else (-1.0, 0.0)
     middle = Normalize(low, high) if low < high else Normalize(low - 0.5, high + 0.5)
-    viridis, greys = mpl.colormaps["viridis"], ListedColormap(mpl.colormaps["Greys"](np.linspace(0.12, 0.8, 256)))
+    # No grey is darker than half: black numbers stand out on all of them, where on a middle grey neither ink does.
+    viridis, greys = mpl.colormaps["viridis"], ListedColormap(mpl.colormaps["Greys"](np.linspace(0.05, 0.5, 256)))
     share, top, total = Normalize(0, 1), f"{prefix}_top", f"{prefix}_total"
     return [
         Column(top, f"{top}_fraction", "active units, top layer", viridis, share),

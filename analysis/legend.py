@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from analysis import style
 from analysis.critical import RETURNS, TRANSITION
-from analysis.curves import Curve, annealing_in_words, curves_in_words
+from analysis.curves import DEFAULTS, Curve, annealing_in_words, curves_in_words, settings
+
+Key: TypeAlias = tuple[Any, ...]
 
 RHO_C = r"$\rho_c$"
 
@@ -27,18 +29,44 @@ def critical_in_words(row: Mapping[str, Any]) -> str:
 
 
 def panel_legend(
-    group: Sequence[Curve], critical: Mapping[tuple[Any, ...], Mapping[str, Any]], inches: float, handle: float
+    group: Sequence[Curve],
+    critical: Mapping[Key, Mapping[str, Any]],
+    best: Mapping[Key, float],
+    inches: float,
+    handle: float,
 ) -> tuple[str, list[str]]:
     """Return the title (what all curves share) and one label per curve, to be drawn `handle` inches from the left.
 
-    `critical` holds the row of `CriticalRho` by curve key; text is wrapped to that many inches.
+    `critical` holds the row of `CriticalRho` by curve key, `best` the ELBO in nats, by data, that the ELBO axis starts
+    from; text is wrapped to that many inches.
     """
     shared, own = curves_in_words(group)
+    ends = [critical_in_words(critical[curve.key]) for curve in group]
+    bests = [f"best ELBO {best[curve.data]:.2f}".replace("-", "−") for curve in group]
+    several, title_ends = len(group) > 1, list[str]()
+    if several and len(best) == 1:  # curves of one data set
+        shared, own = [*own[0][:2], *shared], [words[2:] for words in own]
+        title_ends, bests = [bests[0]], [""] * len(group)
+    if several and len(set(ends)) == 1 and ends[0].startswith("no "):
+        title_ends, ends = [*title_ends, ends[0]], [""] * len(group)
+    defaults = _defaults(group, own)
     labels = []
-    for curve, words in zip(group, own, strict=True):
-        said = map(style.plain, [*words, *annealing_in_words([curve])])
-        labels.append(wrapped([*said, critical_in_words(critical[curve.key])], inches - handle))
-    return wrapped(list(map(style.plain, shared)), inches), labels
+    for curve, words, *last in zip(group, own, ends, bests, strict=True):
+        said = [each for each in words if each not in defaults]
+        if defaults and len(words) - len(said) == len(defaults):
+            said.insert(0, "all as said")
+        said += annealing_in_words([curve])
+        labels.append(wrapped([*map(style.plain, said), *filter(None, last)], inches - handle))
+    unless = [f"unless said: {defaults[0]}", *defaults[1:]] if defaults else []
+    title = [wrapped([*map(style.plain, shared), *title_ends], inches), wrapped(unless, inches)]
+    return "\n".join(filter(None, title)), labels
+
+
+def _defaults(group: Sequence[Curve], own: Sequence[Sequence[str]]) -> list[str]:
+    """Say the defaults that would be repeated from label to label: of the settings that differ, if several do."""
+    said = {name: settings(curve)[name] for name, value in DEFAULTS.items() for curve in group if curve[name] == value}
+    repeated = [text for text in said.values() if any(text in words for words in own)]
+    return repeated if len(repeated) > 1 else []
 
 
 def wrapped(words: Sequence[str], inches: float) -> str:

@@ -6,6 +6,8 @@ falls from half of the plateau at the critical rho, a bar across its top is its 
 curves stand for cells that are not complete.
 
 The ELBO is there because KL can stay high while the model gets worse: what training maximises at rho < 1 is no bound.
+It is drawn as the difference from the best (see `elbo_axis`). Curves that coincide are both seen: every other one is
+wide, with large hollow markers, and lies beneath.
 """
 
 from __future__ import annotations
@@ -24,16 +26,17 @@ from matplotlib.ticker import MaxNLocator
 from analysis import style
 from analysis.critical import CriticalRho
 from analysis.curves import Curve, curves
+from analysis.elbo_axis import below_best, best_of_each, set_elbo_axis
 from analysis.legend import panel_legend
 from analysis.rho_axis import set_rho_axis
 from analysis.summary import summarise
 
 MAX_MODELS = 4
-PANELS = {"kl_top": 1.6, "au_top": 0.7, "elbo": 0.9}  # height in inches
+PANELS = {"kl_top": 1.6, "au_top": 0.7, "elbo": 1.1}  # height in inches
 TITLE = "Collapse of the top layer as smoothing is reduced"
 MISSING = {"pending": "|", "failed": "x", "diverged": "x"}
 
-_LEFT, _INNER, _RIGHT, _GAP, _XLABEL, _LINE, _HANDLE = 0.68, 0.42, 0.08, 0.10, 0.38, 0.125, 0.42  # inches
+_LEFT, _INNER, _RIGHT, _GAP, _XLABEL, _LINE, _HANDLE = 0.68, 0.42, 0.08, 0.10, 0.38, 0.13, 0.42  # inches
 
 Key: TypeAlias = tuple[Any, ...]
 
@@ -45,16 +48,27 @@ class Look:
     colour: tuple[float, float, float]
     line: style.Line
     marker: str
+    wide: bool = False
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """The properties of its line: a wide one can be seen beneath a narrow one."""
+        looks: dict[str, Any] = {"color": self.colour, "linestyle": self.line, "marker": self.marker}
+        if self.wide:
+            hollow = {"markersize": 5.0, "markerfacecolor": "white", "markeredgecolor": self.colour}
+            return {**looks, **hollow, "linewidth": 2.0, "markeredgewidth": 1.0, "zorder": 3}
+        return {**looks, "linewidth": 1.0, "markeredgecolor": "white", "zorder": 3.5}
 
 
 @dataclass
 class Column:
-    """The panels of one model: its curves, where it stands in the figure, and its legend."""
+    """The panels of one model: its curves, where it stands in the figure, the best ELBO by data, and its legend."""
 
     curves: list[Curve]
     left: float
     inches: float
     margin: float
+    best: dict[Key, float]
     heading: str = ""
     labels: list[str] = field(default_factory=list)
     handles: list[Line2D] = field(default_factory=list)
@@ -78,19 +92,20 @@ def draw_phase_transition(
         raise ValueError("nothing to draw: no cell is complete")
     models = models_drawn(drawn)
     drawn = [curve for curve in drawn if curve["model"] in models]
-    summary = {curve.key: curve.rows for curve in curves(summarise(frame))}
+    summary = {curve.key: curve for curve in curves(summarise(frame))}
     found = CriticalRho()(frame) if critical is None else critical
     thresholds = {curve.key: curve.rows.iloc[0] for curve in curves(found)}
     looks = _looks(drawn)
     with style.paper_style():
-        columns = _columns(drawn, models, thresholds, looks)
+        columns = _columns(drawn, models, thresholds, summary, looks)
         figure = _figure(columns, title)
         rhos = sorted({float(rho) for curve in drawn for rho in curve.rows["rho"]})
         for i, column in enumerate(columns):
             axes = _axes(figure, column, 0.42 if title else 0.22)
             for curve in column.curves:
-                _draw_seeds(axes, curve, looks[curve.key])
-                _draw_curve(axes, summary[curve.key], looks[curve.key])
+                best = column.best[curve.data]
+                _draw_seeds(axes, below_best(curve.complete, best), looks[curve.key])
+                _draw_curve(axes, below_best(summary[curve.key].rows, best), looks[curve.key])
                 _draw_critical(axes["kl_top"], thresholds[curve.key], looks[curve.key])
             _scale_panels(axes, column, looks)
             stretched = set_rho_axis(list(axes.values()), rhos, column.inches, x_scale)
@@ -116,24 +131,29 @@ def _looks(drawn: Sequence[Curve]) -> dict[Key, Look]:
         d, v, pair = data.index(curve.data), variants.index(curve.variant), pairs.index((curve.data, curve.variant))
         line: style.Line = style.LINES[v % len(style.LINES)] if len(data) > 1 else "-"
         marker = style.MARKERS[pair % len(style.MARKERS)]
-        looks[curve.key] = Look(style.colour(d if len(data) > 1 else v), line, marker)
+        wide = len(pairs) > 1 and pair % 2 == 0
+        looks[curve.key] = Look(style.colour(d if len(data) > 1 else v), line, marker, wide)
     return looks
 
 
 def _columns(
-    drawn: Sequence[Curve], models: Sequence[str], thresholds: Mapping[Key, Any], looks: Mapping[Key, Look]
+    drawn: Sequence[Curve],
+    models: Sequence[str],
+    thresholds: Mapping[Key, Any],
+    summary: Mapping[Key, Curve],
+    looks: Mapping[Key, Look],
 ) -> list[Column]:
     width = style.COLUMN_INCHES if len(models) == 1 else style.PAGE_INCHES
     inches = (width - _LEFT - _INNER * (len(models) - 1) - _RIGHT) / len(models)
     columns = []
     for i, model in enumerate(models):
         group = [curve for curve in drawn if curve["model"] == model]
-        column = Column(group, _LEFT + i * (inches + _INNER), inches, _INNER if i else _LEFT)
+        best = best_of_each(summary[curve.key] for curve in group)
+        column = Column(group, _LEFT + i * (inches + _INNER), inches, _INNER if i else _LEFT, best)
         room = inches + column.margin - 0.06
-        column.heading, column.labels = panel_legend(group, thresholds, room, _HANDLE)
+        column.heading, column.labels = panel_legend(group, thresholds, best, room, _HANDLE)
         for curve in group:
-            look = looks[curve.key]
-            column.handles.append(Line2D([], [], color=look.colour, linestyle=look.line, marker=look.marker))
+            column.handles.append(Line2D([], [], **looks[curve.key].drawn))
         states = {state for curve in group for state in curve.rows["state"]} - {"complete"}
         for marker in dict.fromkeys(marker for state, marker in MISSING.items() if state in states):
             named = sorted(state for state in states if MISSING[state] == marker)
@@ -177,8 +197,8 @@ def _draw_curve(axes: Mapping[str, Axes], rows: pd.DataFrame, look: Look) -> Non
         if several.any():
             band = ax.fill_between(rho, low, high, where=several, color=look.colour, alpha=0.18, linewidth=0)
             band.set_gid("range")
-        (line,) = ax.plot(rho, median, color=look.colour, linestyle=look.line, marker=look.marker, zorder=3)
-        line.set(gid="median", markeredgecolor="white", clip_on=False)
+        (line,) = ax.plot(rho, median, **look.drawn)
+        line.set(gid="median", clip_on=False)
 
 
 def _draw_critical(ax: Axes, row: Any, look: Look) -> None:
@@ -194,9 +214,8 @@ def _draw_critical(ax: Axes, row: Any, look: Look) -> None:
         bar.set(gid="interval", markeredgewidth=1.0)
 
 
-def _draw_seeds(axes: Mapping[str, Axes], curve: Curve, look: Look) -> None:
+def _draw_seeds(axes: Mapping[str, Axes], cells: pd.DataFrame, look: Look) -> None:
     """Draw single seeds as small points, where there are several."""
-    cells = curve.complete
     several = cells[cells.groupby("rho")["seed"].transform("size") > 1]
     if len(several):
         for metric, ax in axes.items():
@@ -223,13 +242,16 @@ def _scale_panels(axes: Mapping[str, Axes], column: Column, looks: Mapping[Key, 
     width = column.curves[0].top_width
     units.set_ylim(-0.06 * width, 1.06 * width)
     units.set_yticks([0, width // 2, width] if width % 2 == 0 else [0, width])
-    elbo.margins(y=0.08)
-    elbo.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    set_elbo_axis(elbo, PANELS["elbo"])
 
 
 def _label_panels(axes: Mapping[str, Axes], column: Column, widths: set[int]) -> None:
     of = widths.pop() if len(widths) == 1 else "D"
-    labels = {"kl_top": "top-layer KL (nats)", "au_top": f"active top\nunits (of {of})", "elbo": "test ELBO\n(nats)"}
+    labels = {
+        "kl_top": "top-layer KL (nats)",
+        "au_top": f"active top\nunits (of {of})",
+        "elbo": "test ELBO − best\n(nats, stretched)",
+    }
     for metric, ax in axes.items():
         ax.set_ylabel(labels[metric], verticalalignment="top", linespacing=1.1)
         ax.yaxis.set_label_coords(-(_LEFT - 0.03) / column.inches, 0.5)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import style
-from analysis.critical import CriticalRho
+from analysis.critical import TOO_FEW, CriticalRho
 from analysis.curves import Curve, curves
 from analysis.gather import gather
 from analysis.incomplete import incomplete, require_complete
@@ -51,7 +51,10 @@ def phase_transition(
     tables = {NAME: summary, f"{NAME}-critical": critical}
     files = style.write_files(figure, directory, NAME, formats, tables)
     text = printed(critical.assign(beta_top=_betas(summary)), PRINTED)
-    return Report(files, gathered.notes + _left_out(curves(frame)), critical, text)
+    notes = gathered.notes + _left_out(curves(frame))
+    if (critical["verdict"] == TOO_FEW).all():
+        notes.append("no curve has enough rho values for a transition; hvae-plot table compares configurations")
+    return Report(files, notes, critical, text)
 
 
 def _betas(summary: pd.DataFrame) -> list[float | str]:

@@ -6,6 +6,7 @@ has collapsed; test images over their reconstructions. All cells of a figure sha
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import style
-from analysis.curves import curve_in_words, curves
+from analysis.curves import curve_in_words, curves, curves_in_words
 from analysis.gather import GatherError, gather
 from analysis.incomplete import require_complete
+from analysis.legend import wrapped
 from analysis.printed import printed
 from analysis.report import Report
 from analysis.select import keep_only
@@ -28,6 +30,7 @@ NAME = "samples"
 MAX_ROWS = 8
 COLUMNS = 5  # images beside each other in a block, two rows of them
 GAP = 2  # white pixels between images
+LABEL_INCHES = 1.62
 HEADINGS = ("samples", "top layer alone drawn anew", "test images and reconstructions")
 PRINTED = (
     *("cell_id", "dataset", "source", "binarise", "model", "method", "rho", "ou_samples", "seed", "steps"),
@@ -37,7 +40,7 @@ PRINTED = (
 
 @dataclass(frozen=True)
 class Row:
-    """A cell's label, and its images in three blocks, each (2 * COLUMNS, H, W) in [0, 1]."""
+    """A cell's label, safe to draw, and its images in three blocks, each (2 * COLUMNS, H, W) in [0, 1]."""
 
     label: str
     blocks: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -104,22 +107,28 @@ def spread_over_rho(complete: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def label_of(cell: pd.Series[Any]) -> str:
-    """Two or three short lines: model and data, rho, what the top layer does."""
+    """Short lines: data with their source and checksum, model, method, rho, K and all else that defines the cell; seed;
+    what the top layer does.
+    """
+    (curve,) = curves(cell.to_frame().T)
+    shared, ((name, content, *_),) = curves_in_words([curve])
+    settings = [words for words in shared if words != curve.seeds]
+    words = [content, curve["model"], str(cell["method"]), f"ρ = {cell['rho']:g}", *settings, f"seed {cell['seed']}"]
     units = f"top KL {cell['kl_top']:.2f} nats, {cell['au_top']} active"
-    beta = "" if cell["beta_top"] == 1 else f", β_top = {cell['beta_top']:.3g}"
-    return f"{cell['dataset']} {cell['model']}\n{cell['method']}, ρ = {cell['rho']:g}{beta}\n{units}"
+    named = textwrap.fill(f"{style.plain(name)},", 28)
+    return f"{named}\n{wrapped(list(map(style.plain, words)), LABEL_INCHES)}\n{units}"
 
 
 def draw_samples(rows: Sequence[Row], title: bool = True) -> Figure:
     """Draw one row per cell and one block per heading."""
-    height = 0.86 * len(rows) + 0.45
+    lines = max(row.label.count("\n") + 1 for row in rows)
+    height = max(0.86, 0.14 * lines + 0.06) * len(rows) + 0.45
     with style.paper_style():
         figure = style.new_figure(style.PAGE_INCHES, height)
-        shares = {"width_ratios": [1.0, 1.4, 1.4, 1.4], "wspace": 0.06, "hspace": 0.12}
+        shares = {"width_ratios": [1.35, 1.4, 1.4, 1.4], "wspace": 0.06, "hspace": 0.12}
         grid = figure.subplots(len(rows), 4, squeeze=False, gridspec_kw=shares)
         for axes, row in zip(grid, rows, strict=True):
-            label = "\n".join(map(style.plain, row.label.split("\n")))
-            axes[0].text(0, 0.5, label, va="center", fontsize=style.SMALL_POINTS)
+            axes[0].text(0, 0.5, row.label, va="center", fontsize=style.SMALL_POINTS, linespacing=1.1)
             for panel, block in zip(axes[1:], row.blocks, strict=True):
                 panel.imshow(_mosaic(block), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
         for panel in grid.flat:

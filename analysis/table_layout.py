@@ -1,35 +1,40 @@
 """What a table says, before it is markdown or LaTeX: caption, columns, rows with their footnotes, remarks.
 
 One table holds one data set in one binarisation: static and dynamic MNIST differ by nats. Within it rows are grouped by
-model, and the highest mean of each bound is marked.
+model.
+
+Marked are the highest mean ELBO and every other whose mean +- deviation overlaps with its own, where every row has at
+least LEAST_SEEDS seeds: with fewer nothing says how far a mean would move with others. No L_k is marked: how far two
+models differ on other images would be known from their paired differences, which are not recorded.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from analysis.configurations import Configuration, names_in_words, shared_in_words
 from analysis.context_rows import Quoted
 from analysis.incomplete import counted
-from analysis.table_rows import BOUNDS, Mean, TableRow
+from analysis.table_rows import Mean, TableRow, measured
 
 IN_COLUMNS = ("ou_samples", "steps")
 NONE = "–"
+LEAST_SEEDS = 3
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number in nats per image: its spread is the standard deviation over seeds, or else, `in_brackets`, its error.
+    """A number in nats per image, its standard deviation over seeds and its standard error over images, if any.
 
-    best: the highest of its column.
+    best: no other of its column is known to be higher.
     """
 
     text: str
     spread: str = ""
-    in_brackets: bool = False
+    error: str = ""
     best: bool = False
 
 
@@ -60,27 +65,30 @@ def lay_out(rows: Sequence[TableRow], left_out: Sequence[str], context: Sequence
     group = [row.configuration for row in rows]
     one, models = group[0], list(dict.fromkeys(each["model"] for each in group))
     several = len(models) > 1
-    bounds = ["elbo", *(f"ll_{k}" for k in BOUNDS if any(row.numbers[f"ll_{k}"] for row in rows))]
+    bounds = measured(rows)
     title = [one.curve.name, f"content {one.curve.content}", f"{one['binarise']} binarisation"]
     title += [*([] if several else models), *shared_in_words(group, IN_COLUMNS)]
     columns = [("Model", False)] if several else []
     columns += [("Method", False), ("ρ", True), ("K", True), ("steps", True), ("seeds", True), ("KL", True)]
-    columns += [("top KL", True), ("active units", False), *((_bound(name), True) for name in bounds)]
+    columns += [("top KL", True), ("active units", False), ("ELBO", True)]
+    columns += [(_heading(rows, name), True) for name in bounds]
     table = Table(", ".join(title), _sentences(rows, bounds), columns, context=list(context))
-    best = {name: _best(rows, name) for name in bounds}
+    best = _best(rows)
     previous = one["model"]
-    for row, (name, others) in zip(rows, names_in_words(group, IN_COLUMNS), strict=True):
+    for row, marked, (name, others) in zip(rows, best, names_in_words(group, IN_COLUMNS), strict=True):
         notes = _footnotes(row, rows, bounds)
         table.footnotes += [text for text in notes if text not in table.footnotes]
-        cells = [*([row.configuration["model"]] if several else []), ", ".join([" + ".join(name), *others])]
+        cells: list[str | Number] = [row.configuration["model"]] if several else []
+        cells.append(", ".join([" + ".join(name), *others]))
         first, previous = row.configuration["model"] != previous, row.configuration["model"]
-        table.lines.append(Line([*cells, *_cells(row, best)], [table.footnotes.index(text) for text in notes], first))
+        cells += _cells(row, bounds, marked)
+        table.lines.append(Line(cells, [table.footnotes.index(text) for text in notes], first))
     table.remarks = _remarks(group, left_out)
     return table
 
 
-def _cells(row: TableRow, best: Mapping[str, float]) -> list[str | Number]:
-    """Everything but the names of a row; `best` holds the highest mean of each bound that has a column."""
+def _cells(row: TableRow, bounds: Sequence[str], best: bool) -> list[str | Number]:
+    """Everything but the names of a row."""
     one = row.configuration
     return [
         *(
@@ -90,7 +98,7 @@ def _cells(row: TableRow, best: Mapping[str, float]) -> list[str | Number]:
             f"{len(row.seeds)}",
         ),
         *(_number(row.numbers[name], spread=False) for name in ("kl_total", "kl_top")),
-        *(row.au, *(_number(row.numbers[name], best=value) for name, value in best.items())),
+        *(row.au, _number(row.numbers["elbo"], best=best), *(_number(row.numbers[name]) for name in bounds)),
     ]
 
 
@@ -98,43 +106,69 @@ def _bound(name: str) -> str:
     return "ELBO" if name == "elbo" else f"L_{name.removeprefix('ll_')}"
 
 
-def _best(rows: Sequence[TableRow], name: str) -> float:
-    """Return the highest mean; NaN, which nothing equals, where there are no two to compare."""
-    means = [mean.mean for row in rows if (mean := row.numbers[name])]
-    return max(means) if len(means) > 1 else math.nan
+def _heading(rows: Sequence[TableRow], name: str) -> str:
+    """Say on how many images a bound is, if all rows are on as many."""
+    count = _one_choice(rows, name)
+    return f"{_bound(name)} on {_images(count)}" if count else _bound(name)
 
 
-def _number(value: Mean | None, spread: bool = True, best: float = math.nan) -> str | Number:
+def _images(count: int) -> str:
+    return f"{count:,} image{'s' if count != 1 else ''}"
+
+
+def _best(rows: Sequence[TableRow]) -> list[bool]:
+    """Say of each row whether its ELBO is marked: none where there are no two rows, or a row has too few seeds."""
+    means = [row.numbers["elbo"] for row in rows]
+    known = [mean for mean in means if mean]
+    if len(known) < 2 or min(mean.n for mean in known) < LEAST_SEEDS:
+        return [False] * len(rows)
+    highest = max(known, key=lambda mean: mean.mean)
+    return [mean is not None and mean.mean + mean.sd >= highest.mean - highest.sd for mean in means]
+
+
+def _number(value: Mean | None, spread: bool = True, best: bool = False) -> str | Number:
     if value is None:
         return NONE
-    error = not math.isnan(value.se) and math.isnan(value.sd)
-    width = value.se if error else value.sd
-    shown = f"{width:.2f}" if spread and not math.isnan(width) else ""
-    return Number(f"{value.mean:.2f}", shown, error, value.mean == best)
+    return Number(f"{value.mean:.2f}", _width(value.sd) if spread else "", _width(value.se), best)
+
+
+def _width(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.2f}"
 
 
 def _sentences(rows: Sequence[TableRow], bounds: Sequence[str]) -> list[str]:
     """Say what the numbers are: only what is there is explained."""
-    shown = [value for row in rows for name in bounds if (value := row.numbers[name])]
-    over = "in nats per image, mean over seeds"
-    over += " ± standard deviation over seeds" if any(value.n > 1 for value in shown) else ""
-    errors = any(value.n == 1 and not math.isnan(value.se) for value in shown)
-    brackets = " (in brackets, where there is one seed: standard error of the estimate over images)" if errors else ""
-    sentences = [f"Unsmoothed models on test images, {over}{brackets}."]
+    shown = [value for row in rows for name in ("elbo", *bounds) if (value := row.numbers[name])]
+    spread = " ± standard deviation over seeds, where there are several" if any(value.n > 1 for value in shown) else ""
+    sentences = [f"Unsmoothed models, in nats per image: mean over seeds{spread}."]
+    if bounds:
+        sentences.append(
+            "KL and ELBO are on all test images, L_k on so many of them, chosen at random once for all rows and seeds: "
+            "it may lie below the ELBO, or below an L_k of smaller k on other images."
+        )
+    else:
+        sentences.append("KL and ELBO are on all test images.")
+    if any(not math.isnan(value.se) for value in shown):
+        sentences.append(
+            "In brackets: standard error of L_k over its images, which more seeds do not reduce; it is common to rows "
+            "on the same images and says nothing of their differences."
+        )
     units = "Active units (variance of the posterior mean over images above 0.01) of each layer from top to bottom"
     sentences.append(f"{units}, median over seeds.")
-    if choice := _one_choice(rows):
-        sentences.append(f"L_100 on {choice:,} test images.")
     if any(row.configuration["kl_anneal"] for row in rows):
         sentences.append("KL annealing a:b: weight 0 for a steps, then linearly up to 1 over b steps.")
-    if any(not math.isnan(_best(rows, name)) for name in bounds):
-        sentences.append("Bold: the highest mean of a column, whatever the spread.")
+    if any(_best(rows)):
+        sentences.append(
+            "Bold: the highest mean ELBO, and those whose ± overlaps with its own: these seeds do not tell them apart."
+        )
+    elif len(rows) > 1:
+        sentences.append(f"No ELBO is marked as the best: that takes {LEAST_SEEDS} seeds in every row.")
     return sentences
 
 
-def _one_choice(rows: Sequence[TableRow]) -> int:
-    """Return the number of test images that every L_100 was taken on; 0 if it is not one number."""
-    numbers = {number for row in rows for number in row.examples}
+def _one_choice(rows: Sequence[TableRow], name: str) -> int:
+    """Return the number of test images of every mean of a bound; 0 if it is not one number."""
+    numbers = {number for row in rows if row.numbers[name] for number in row.examples[name]}
     return numbers.pop() if len(numbers) == 1 else 0
 
 
@@ -150,12 +184,17 @@ def _footnotes(row: TableRow, rows: Sequence[TableRow], bounds: Sequence[str]) -
     most = max(len(other.seeds) for other in rows)
     if len(row.seeds) < most:
         notes.append(f"{len(row.seeds)} seed{'s' if len(row.seeds) > 1 else ''}, where others have up to {most}")
-    for name in bounds:
+    for name in ("elbo", *bounds):
         value = row.numbers[name]
         if value and value.n < len(row.seeds):
             notes.append(f"{_bound(name)} of {value.n} of {len(row.seeds)} seeds")
-    if row.examples and not _one_choice(rows):
-        notes.append(f"L_100 on {' or '.join(f'{n:,}' for n in row.examples)} test images")
+    for name in bounds:
+        counts = row.examples[name]
+        if len(counts) > 1:
+            numbers = " and ".join(f"{count:,}" for count in counts)
+            notes.append(f"no {_bound(name)}: its seeds are on different choices of images ({numbers})")
+        elif counts and not _one_choice(rows, name):
+            notes.append(f"{_bound(name)} on {_images(counts[0])}: not to be compared with that on others")
     return notes
 
 

@@ -74,7 +74,7 @@ def escaped(text: str) -> str:
     """Make text safe for LaTeX: no command, no character that pdflatex lacks; L_k and beta_top become formulas."""
     safe = "".join(_ESCAPED.get(c, c if c.isascii() or "À" <= c <= "ÿ" else "?") for c in _printable(text))
     safe = safe.replace(r"$\beta$\_top", r"$\beta_{\mathrm{top}}$")
-    return re.sub(r"\bL\\_(\d+)\b", r"$L_{\1}$", safe)
+    return re.sub(r"\bL\\_(\d+|k)\b", r"$L_{\1}$", safe)
 
 
 def _named(table: Table) -> int:
@@ -99,8 +99,7 @@ def _marked_cell(cell: str | Number) -> str:
     if isinstance(cell, str):
         return _marked(cell)
     mean = f"**{cell.text}**" if cell.best else cell.text
-    spread = f" ({cell.spread})" if cell.in_brackets else f" ± {cell.spread}"
-    return mean + (spread if cell.spread else "")
+    return mean + (f" ± {cell.spread}" if cell.spread else "") + (f" ({cell.error})" if cell.error else "")
 
 
 def _pipes(headings: Sequence[str], body: Sequence[Sequence[str]], numbers: Sequence[bool]) -> str:
@@ -122,8 +121,8 @@ def _set(cell: str | Number) -> str:
     if isinstance(cell, str):
         return escaped(cell)
     mean = rf"\mathbf{{{cell.text}}}" if cell.best else cell.text
-    spread = rf"\;({cell.spread})" if cell.in_brackets else rf" \pm {cell.spread}"
-    return f"${mean}{spread if cell.spread else ''}$"
+    spread = rf" \pm {cell.spread}" if cell.spread else ""
+    return f"${mean}{spread}" + (rf"\;({cell.error})$" if cell.error else "$")
 
 
 def _row(cells: Sequence[str]) -> str:

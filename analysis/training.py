@@ -22,7 +22,18 @@ from analysis.trajectories import LEAST, Trajectory, tabulate, trajectories
 NAME = "training"
 _ADVICE = "--eval-every N takes one every N steps (complete cells are not trained again: use another --out)"
 MAX_NAMED = 5
-PRINTED = ("dataset", "source", "binarise", "model", "curve", "state", "seeds", "step", "elbo_median", "kl_top_median")
+PRINTED = (
+    "dataset",
+    "source",
+    "binarise",
+    "model",
+    "curve",
+    "state",
+    "n_seeds",
+    "step",
+    "elbo_median",
+    "kl_top_median",
+)
 
 
 def training(

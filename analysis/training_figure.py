@@ -2,11 +2,13 @@
 
 One row of panels per data set and model. A line is the median over seeds, its band runs from the smallest to the
 largest of them. Seeds that did not get as far as the others are thin lines of their own; an open marker ends every
-curve whose cells are not complete. The first fifth of a curve and diverging curves may leave the panels.
+curve whose cells are not complete. The first fifth of a curve and diverging curves may leave the panels: a filled
+triangle on the lower edge of the ELBO panel is where a curve comes from below it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,7 +44,8 @@ def draw_training(found: Sequence[Trajectory], *, title: bool = True) -> Figure:
     drawn, looks = rows(found)
     headings = [wrapped(row.heading, style.PAGE_INCHES - 0.12) for row in drawn]
     above = [_LINE * (heading.count("\n") + 1) + 0.06 for heading in headings]
-    legends = [_legend(row) for row in drawn]
+    with style.paper_style():
+        legends = [_legend(row) for row in drawn]
     letters = [len(line) for legend in legends for _, label in legend for line in label.split("\n")]
     room = _MOST if looks.rhos else _HANDLE + _LETTER * max(letters)
     panel = (style.PAGE_INCHES - _LEFT - _INNER - _GAP - room - _RIGHT) / 2
@@ -76,9 +79,12 @@ def draw_training(found: Sequence[Trajectory], *, title: bool = True) -> Figure:
 def _legend(row: Row) -> list[tuple[Line2D, str]]:
     """Return handles and labels of a row: its configurations, then the markers of curves that are not complete."""
     legend = [
-        (Line2D([], [], color=look.colour, linestyle=look.line), wrapped(words, _MOST - _HANDLE))
+        (Line2D([], [], color=look.colour, linestyle=look.line, marker=look.marker), wrapped(words, _MOST - _HANDLE))
         for words, look in row.entries
     ]
+    low, _ = _elbo_limits(row)
+    if any(_enters(each, low) is not None for each in row.drawn):
+        legend.append((_entrance(math.nan, low, Look(GREY, "-")), "comes from below the axis"))
     return legend + [(_end([], [], state, Look(GREY, "-")), f"{state} cell ends here") for state in row.ends]
 
 
@@ -86,6 +92,22 @@ def _end(x: list[float], y: list[float], state: str, look: Look) -> Line2D:
     mark = Line2D(x, y, linestyle="", marker=ENDS[state], markersize=3.6, markerfacecolor="white", zorder=5)
     mark.set(gid=state, markeredgecolor=look.colour, markeredgewidth=0.9, clip_on=False)
     return mark
+
+
+def _entrance(step: float, low: float, look: Look) -> Line2D:
+    mark = Line2D([step], [low], linestyle="", marker="v", markersize=4.5, color=look.colour, zorder=4)
+    mark.set(gid="enters", clip_on=False, markeredgewidth=0)
+    return mark
+
+
+def _enters(one: Trajectory, low: float) -> float | None:
+    """Step at which the median ELBO comes up for good through the lower edge; None if it never does."""
+    steps, values = one.table["step"].to_numpy(), one.table["elbo_median"].to_numpy()
+    below = np.flatnonzero(values < low)
+    if not len(below) or below[-1] == len(values) - 1:
+        return None
+    i = below[-1]
+    return float(np.interp(low, values[i : i + 2], steps[i : i + 2]))
 
 
 def _axes(figure: Figure, metric: str, top: float, panel: float, inches: float) -> Axes:
@@ -106,20 +128,31 @@ def _draw_trajectory(axes: dict[str, Axes], one: Trajectory, look: Look, many: b
         if not many and len(one.seeds) > 1:
             band = ax.fill_between(steps, low, high, color=look.colour, alpha=0.18, linewidth=0)
             band.set_gid("range")
-        (line,) = ax.plot(steps, median, color=look.colour, linestyle=look.line, zorder=3)
+        (line,) = ax.plot(steps, median, color=look.colour, linestyle=look.line, marker=look.marker, zorder=3)
+        line.set_markevery(0.2)  # of the panel's diagonal: a few markers, however many evaluations there are
         line.set(gid="median" if one.main else "short", linewidth=0.6 if not one.main else 0.8 if many else 1.1)
+
+
+def _counted(row: Row) -> list[Trajectory]:
+    """Trajectories that set the scales: those that diverge do not, unless there are no others."""
+    return [each for each in row.drawn if each.state != "diverged"] or row.drawn
+
+
+def _elbo_limits(row: Row) -> tuple[float, float]:
+    """Return the ELBO's scale, in nats: what it is after the first steps."""
+    counted = _counted(row)
+    late = pd.concat([each.table[each.table["step"] >= FIRST * each.configuration["steps"]] for each in counted])
+    late = pd.concat([each.table.tail(1) for each in counted]) if late.empty else late
+    least, highest = float(late["elbo_low"].min()), float(late["elbo_high"].max())
+    pad = 0.04 * max(highest - least, 1.0)
+    return least - pad, highest + pad
 
 
 def _scale_panels(axes: dict[str, Axes], row: Row, thousands: bool) -> None:
     """Set the scales: steps from 0 to all of them, KL from 0, ELBO from what it is after the first steps."""
     steps = max(each.configuration["steps"] for each in row.drawn)
-    counted = [each for each in row.drawn if each.state != "diverged"] or row.drawn
-    late = pd.concat([each.table[each.table["step"] >= FIRST * each.configuration["steps"]] for each in counted])
-    late = pd.concat([each.table.tail(1) for each in counted]) if late.empty else late
-    least, highest = float(late["elbo_low"].min()), float(late["elbo_high"].max())
-    pad = 0.04 * max(highest - least, 1.0)
-    axes["elbo"].set_ylim(least - pad, highest + pad)
-    kl = max(0.1, *(float(each.table["kl_top_high"].max()) for each in counted))
+    axes["elbo"].set_ylim(_elbo_limits(row))
+    kl = max(0.1, *(float(each.table["kl_top_high"].max()) for each in _counted(row)))
     axes["kl_top"].set_ylim(-0.03 * kl, 1.05 * kl)
     for ax in axes.values():
         ax.set_xlim(0, steps)
@@ -130,8 +163,14 @@ def _scale_panels(axes: dict[str, Axes], row: Row, thousands: bool) -> None:
 
 
 def _mark_ends(axes: dict[str, Axes], row: Row, looks: Sequence[Look]) -> None:
-    """Mark where curves end whose cells are not complete; on the edge of the panel if they end beyond it."""
+    """Mark where curves come from below the ELBO panel, and where they end if their cells are not complete.
+
+    The mark of an end beyond a panel is on its edge.
+    """
+    low = axes["elbo"].get_ylim()[0]
     for each, look in zip(row.drawn, looks, strict=True):
+        if (step := _enters(each, low)) is not None:
+            axes["elbo"].add_line(_entrance(step, low, look))
         if not each.complete:
             for metric, ax in axes.items():
                 value = float(np.clip(each.table[f"{metric}_median"].iloc[-1], *ax.get_ylim()))

@@ -1,7 +1,8 @@
 """What the training figure shows: its rows, the look of each configuration, and what is said beside the panels.
 
-Few configurations are told apart by colour and dash. Many rho values are colours of a scale, with a colour bar;
-dashes then stand for whatever else differs, and bands are left to the csv.
+Few configurations are told apart by colour, dash and marker: two with the same dash have other markers, and, of the
+first eight, colours that colour-blind readers can tell apart. Many rho values are colours of a scale, with a colour
+bar; dashes then stand for whatever else differs, and bands are left to the csv.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ MAX_COLOURS = 8  # configurations told apart by colour; beyond, colours are a sc
 MAX_RHOS = 5  # values of it
 ENDS = {"pending": "o", "failed": "s", "diverged": "X"}  # markers
 GREY = (0.3, 0.3, 0.3)
-MAX_LOOKS = 20  # pairs of a colour and a dash
-COLOURS = (0, 1, 2, 3, 4, 5, 9, 7, 6)  # of the palette; its yellow does not show on white
+MAX_LOOKS = 20  # pairs of a dash and a marker
+# Of the palette, and black: the i-th and the (i + 4)-th have the same dash, and must be far apart for every eye.
+COLOURS = (*map(style.colour, (0, 1, 2, 3)), (0.0, 0.0, 0.0), *map(style.colour, (9, 4, 7)))
+MARKERS = ("^", "D", "P", "<", ">")  # none of ENDS, nor the mark of a curve that comes from below
 
 Key: TypeAlias = tuple[Any, ...]
 Colour: TypeAlias = tuple[float, float, float]
@@ -37,6 +40,14 @@ class Look:
 
     colour: Colour
     line: style.Line
+    marker: str = ""
+
+    @classmethod
+    def own(cls, i: int) -> Look:
+        """Return the i-th look: none has the dash and the marker of another; the first four have no marker."""
+        dashes = len(style.LINES)
+        marker = "" if i < dashes else MARKERS[(i - dashes) % len(MARKERS)]
+        return cls(COLOURS[i % len(COLOURS)], style.LINES[i % dashes], marker)
 
 
 @dataclass(frozen=True)
@@ -54,13 +65,9 @@ class Looks:
         """Choose between colours of their own and a scale of rho."""
         variants = list(dict.fromkeys(each.variant for each in drawn))
         rhos = sorted({each.rho for each in drawn})
-        lines = style.LINES
         if len(variants) <= MAX_COLOURS or len(rhos) <= MAX_RHOS:
-            own = {
-                v: Look(style.colour(COLOURS[i % len(COLOURS)]), lines[i % len(lines)])
-                for i, v in enumerate(variants[:MAX_LOOKS])
-            }
-            return cls(own)
+            return cls({variant: Look.own(i) for i, variant in enumerate(variants[:MAX_LOOKS])})
+        lines = style.LINES
         others = list(dict.fromkeys(each.curve.variant for each in drawn))[: len(lines)]
         colours = dict(zip(rhos, map(shade, shares(rhos, rhos)), strict=True))
         dashed = [each for each in drawn if each.curve.variant in others]

@@ -199,6 +199,15 @@ def test_numbers_stand_out_on_every_colour(name: str) -> None:
         assert (pair[1] + 0.05) / (pair[0] + 0.05) > 4.5
 
 
+def test_every_elbo_is_black_on_a_light_grey() -> None:
+    """Contrast (as in WCAG 2) of 7 needs a luminance of 0.3, a grey of 0.584."""
+    ax = maps(draw_collapse(make_table(), WORDS), "elbo")[0]
+    greys = mesh(ax).get_cmap()(np.linspace(0, 1, 256))[:, :3]
+    assert greys.min() > 0.584
+    assert np.ptp(greys[:, 0]) > 0.3
+    assert {text.get_color() for text in ax.texts if text.get_gid() == "number"} == {"black"}
+
+
 def test_ink_follows_the_colour_of_the_place() -> None:
     table = make_table()
     dark = (table["rho"] == 1) & (table["depth"] == 3) & (table["width"] == 20)

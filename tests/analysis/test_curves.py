@@ -95,6 +95,36 @@ def test_critical_rho_in_words() -> None:
     assert critical_in_words(row | {"verdict": "below 1 nat everywhere"}) == r"no $\rho_c$: below 1 nat everywhere"
 
 
+def test_what_all_curves_of_a_panel_have_in_common_is_in_its_title(make_results: Make, tmp_path: Path) -> None:
+    """Data, the best ELBO, the verdict; and the defaults of settings that differ, so that labels name exceptions."""
+    make_results(tmp_path, rhos=(0.8, 1.0), seeds=(0, 1))
+    make_results(tmp_path, rhos=(1.0,), objective={"free_bits": 0.5})
+    make_results(tmp_path, rhos=(1.0,), objective={"kl_anneal": (10, 20)})
+    found = curves(gather([tmp_path]).frame)
+    critical = {curve.key: {"verdict": "too few rho values"} for curve in found}
+    title, labels = panel_legend(found, critical, {found[0].data: -90.126}, 30, 0.4)
+    assert title.split("\n") == [
+        f"mnist:embedded, {found[0].content}, K = 5, 3,000 steps, best ELBO −90.13, no $\\rho_c$: too few rho values",
+        "unless said: no KL annealing, no free bits",
+    ]
+    assert sorted(labels) == ["KL annealing 10:20, 1 seed", "all as said, 2 seeds", "free bits 0.5 nats, 1 seed"]
+
+
+def test_what_differs_between_the_curves_of_a_panel_is_in_their_labels(make_results: Make, tmp_path: Path) -> None:
+    """One setting that differs is said by every label, the default among them."""
+    for objective in ({}, {"free_bits": 0.5}):
+        make_results(tmp_path, datasets=("mnist:embedded", "glyphs:embedded"), objective=objective)
+    found = curves(gather([tmp_path]).frame)
+    critical = {curve.key: {"verdict": f"verdict {i}"} for i, curve in enumerate(found)}
+    best = {curve.data: -float(i) for i, curve in enumerate(found[::-1])}
+    title, labels = panel_legend(found, critical, best, 30, 0.4)
+    assert title == "K = 5, 3,000 steps, 1 seed"
+    for i, (curve, label) in enumerate(zip(found, labels, strict=True)):
+        bits = "no free bits" if curve["free_bits"] is None else "free bits 0.5 nats"
+        end = f"best ELBO −{-best[curve.data]:.2f}"
+        assert label == f"{curve.name}, {curve.content}, {bits}, no $\\rho_c$: verdict {i}, {end}"
+
+
 def test_words_wrap_between_and_never_within() -> None:
     assert wrapped(["one two", "three", "four"], 10) == "one two, three, four"
     assert wrapped(["one two", "three", "four"], 0.5) == "one two,\nthree,\nfour"
@@ -110,7 +140,7 @@ def test_annealing_that_did_not_finish_never_reads_as_finished(make_frame: MakeF
     said = [] if words == "1" else ["annealing not finished", f"KL weight ends at {words}"]
     assert annealing_in_words([curve]) == said
     critical = {curve.key: {"verdict": "too few rho values"}}
-    _, (label,) = panel_legend([curve], critical, 10, 0.4)
+    _, (label,) = panel_legend([curve], critical, {curve.data: -90.0}, 10, 0.4)
     assert all(each in label for each in said)
     assert ("KL weight" in label) == bool(said)
 

@@ -66,7 +66,9 @@ def test_three_panels_show_the_summary(make_frame: MakeFrame) -> None:
         for line, dataset in zip(drawn, ("glyphs", "mnist"), strict=True):
             rows = summary[summary["dataset"] == dataset]
             assert np.array_equal(line.get_xdata(), rows["rho"])
-            assert np.array_equal(line.get_ydata(), rows[f"{ax.get_label()}_median"])
+            drawn_values = rows[f"{ax.get_label()}_median"]
+            zero = drawn_values.max() if ax.get_label() == "elbo" else 0
+            assert np.array_equal(line.get_ydata(), drawn_values - zero)
             assert line.get_color() == lines(figure.axes[0], "median")[drawn.index(line)].get_color()
         for points in lines(ax, "seeds"):
             assert len(points.get_xdata()) == 33
@@ -101,6 +103,26 @@ def test_curves_differ_in_colour_and_marker(make_results: Callable[..., list[Cel
     assert {line.get_linestyle() for line in alone} == {"-"}
 
 
+def test_curves_that_coincide_are_both_seen(make_results: Callable[..., list[Cell]], tmp_path: Path) -> None:
+    """Of neighbours one is wider, with larger hollow markers of another shape, and beneath; a curve alone is plain."""
+    make_results(tmp_path, datasets=BOTH)
+    frame = gather([tmp_path]).frame
+    figure = draw_phase_transition(frame)
+    for ax in figure.axes:
+        one, other = lines(ax, "median")
+        assert one.get_zorder() < other.get_zorder()
+        assert one.get_linewidth() > 1.5 * other.get_linewidth()
+        assert one.get_markersize() > 1.5 * other.get_markersize()
+        assert (one.get_markerfacecolor(), other.get_markerfacecolor()) == ("white", other.get_color())
+        assert one.get_marker() != other.get_marker()
+    handles = figure.legends[0].get_lines()
+    for line, handle in zip(lines(figure.axes[0], "median"), handles, strict=True):
+        for name in ("linewidth", "markersize", "markerfacecolor", "marker"):
+            assert getattr(line, f"get_{name}")() == getattr(handle, f"get_{name}")()
+    (alone,) = lines(draw_phase_transition(frame[frame["dataset"] == "mnist"]).axes[0], "median")
+    assert alone.get_markerfacecolor() == alone.get_color()
+
+
 def test_critical_rho_is_marked_where_it_was_found(make_frame: MakeFrame) -> None:
     frame = make_frame(datasets=BOTH, seeds=(0, 1, 2))
     found = CriticalRho()(frame)
@@ -114,7 +136,7 @@ def test_critical_rho_is_marked_where_it_was_found(make_frame: MakeFrame) -> Non
 def test_no_transition_marks_nothing_and_says_so(make_frame: MakeFrame) -> None:
     figure = draw_phase_transition(make_frame(top_kl=lambda cell: 0.01))
     assert not lines(figure.axes[0], "critical")
-    assert legend_texts(figure)[1].endswith("below 1 nat everywhere")
+    assert "below 1 nat everywhere" in legend_texts(figure)[1]
 
 
 def test_legend_says_what_defines_the_curve(make_frame: MakeFrame) -> None:
@@ -126,6 +148,8 @@ def test_legend_says_what_defines_the_curve(make_frame: MakeFrame) -> None:
     assert [text.split(", ")[1].rstrip(",\n").split(",")[0] for text in texts[1:]] == contents
     for text, (_, row) in zip(texts[1:], CriticalRho()(frame).iterrows(), strict=True):
         assert f"(grid {row['bracket_low']:g}–{row['bracket_high']:g})" in text
+        best = summarise(frame)[lambda s, row=row: s["dataset"] == row["dataset"]]["elbo_median"].max()
+        assert text.endswith(f"best ELBO −{-best:.2f}")
 
 
 def test_incomplete_cells_leave_marks_beneath_the_curve(make_frame: MakeFrame) -> None:
@@ -155,7 +179,7 @@ def test_one_model_fits_a_column_of_text(make_frame: MakeFrame) -> None:
     figure = draw_phase_transition(make_frame())
     assert figure.get_size_inches()[0] == 3.35
     labels = [ax.get_ylabel() for ax in figure.axes]
-    assert labels == ["top-layer KL (nats)", "active top\nunits (of 4)", "test ELBO\n(nats)"]
+    assert labels == ["top-layer KL (nats)", "active top\nunits (of 4)", "test ELBO − best\n(nats, stretched)"]
     assert figure.axes[-1].get_xlabel() == "OU correlation ρ (axis stretched towards 1)"
 
 

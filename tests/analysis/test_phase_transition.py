@@ -109,6 +109,16 @@ def test_what_is_left_out_is_said(make_results: Make, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("rhos", "said"), [((0.8, 1.0), 1), ((0.8, 0.9, 1.0), 0)])
+def test_where_no_curve_has_enough_rho_values_the_table_is_pointed_at(
+    make_results: Make, tmp_path: Path, rhos: tuple[float, ...], said: int
+) -> None:
+    make_results(tmp_path, rhos=rhos)
+    make_results(tmp_path, rhos=(1.0,), objective={"free_bits": 0.5})
+    notes = phase_transition([tmp_path], formats=()).notes
+    assert sum("hvae-plot table" in note for note in notes) == said
+
+
 def test_filters(make_results: Make, tmp_path: Path) -> None:
     datasets = ("mnist:embedded", "mnist:larochelle", "glyphs:embedded")
     make_results(tmp_path, datasets=datasets, models=("mlp2x4h8", "mlp3x4h8"))

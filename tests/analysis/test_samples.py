@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +134,7 @@ def test_every_image_is_in_its_place(tmp_path: Path) -> None:
     images = [
         np.full((2 * COLUMNS, 3, 4), 0.1 * block) + np.arange(2 * COLUMNS)[:, None, None] / 100 for block in (1, 2, 3)
     ]
-    figure = draw_samples([Row("one\ntwo $x", (images[0], images[1], images[2]))])
+    figure = draw_samples([Row("one\ntwo", (images[0], images[1], images[2]))])
     panels = [axes for axes in figure.axes if axes.images]
     assert [axes.get_title() for axes in panels] == list(HEADINGS)
     for axes, block in zip(panels, images, strict=True):
@@ -145,7 +146,7 @@ def test_every_image_is_in_its_place(tmp_path: Path) -> None:
             part = drawn[top : top + 3, left : left + 4]
             assert np.array_equal(part, block[i])
         assert axes.images[0].get_clim() == (0, 1)
-    assert figure.axes[0].texts[0].get_text() == "one\ntwo \\$x"
+    assert figure.axes[0].texts[0].get_text() == "one\ntwo"
 
 
 @pytest.mark.parametrize("count", [1, 3, 2 * COLUMNS])
@@ -170,6 +171,38 @@ def test_the_csv_is_what_is_drawn(make_results: Make, tmp_path: Path) -> None:
     read = pd.read_csv(report.files[1])
     assert read["cell_id"].tolist() == report.table["cell_id"].tolist()
     assert read["rho"].tolist() == [0.0, 0.85, 0.97, 1.0]
-    label = Row.of(report.table.iloc[1], tmp_path).label
-    assert "ρ = 0.85" in label
-    assert "active" in label
+
+
+def test_a_label_says_all_that_defines_the_cell(make_results: Make, tmp_path: Path) -> None:
+    objective = {"ou_samples": 7, "smoothing": "ratio", "beta_top": 0.5, "kl_anneal": (10, 20), "free_bits": 0.5}
+    (cell,) = make_results(
+        tmp_path, datasets=("$x:npz",), binarise="dynamic", rhos=(0.85,), seeds=(4,), objective=objective
+    )
+    label = Row.of(drawn(tmp_path).table.iloc[0], tmp_path).label
+    *facts, units = label.split("\n")
+    assert " ".join(facts).split(", ") == [
+        *(
+            r"\$x:npz",
+            cell.checksum[:8],
+            "mlp2x4h8",
+            "hvae-ratio+beta-top+kl-anneal+free-bits",
+            "ρ = 0.85",
+            "dynamic binarisation",
+            "K = 7",
+        ),
+        *("smoothing ratio", "β_top = 0.5", "KL annealing 10:20", "free bits 0.5 nats", "3,000 steps", "seed 4"),
+    ]
+    assert units.endswith("active")
+
+
+def test_labels_stay_in_their_column(make_results: Make, tmp_path: Path) -> None:
+    name = "a very long name of a file of images"
+    make_results(tmp_path, datasets=(f"{name}:npz",), rhos=FEW, objective={"kl_anneal": (10, 20), "free_bits": 0.5})
+    frame = drawn(tmp_path).table
+    figure = draw_samples([Row.of(cell, tmp_path) for _, cell in frame.iterrows()])
+    figure.draw_without_rendering()
+    labels = [text.get_window_extent() for axes in figure.axes for text in axes.texts]
+    images = min(axes.get_window_extent().x0 for axes in figure.axes if axes.images)
+    assert max(label.x1 for label in labels) < images
+    for one, other in itertools.combinations(labels, 2):
+        assert not one.overlaps(other)

@@ -20,7 +20,7 @@ from analysis.context_rows import CAVEAT, QUOTED, context_rows
 from analysis.gather import GatherError, gather
 from analysis.incomplete import missing_states
 from analysis.table_layout import Number, Table, lay_out
-from analysis.table_rows import COLUMNS, TableRow, tidy
+from analysis.table_rows import TableRow, columns, tidy
 from analysis.table_styles import escaped, latex, letter, markdown
 from analysis.tables import table, tabulate
 from hvae_core.spec import TrainSpec
@@ -122,15 +122,16 @@ def test_the_csv_holds_every_number_and_what_makes_a_configuration(make_frame: M
         change=at_floor(lambda rho, seed: {(0.8, 1): (2,), (1.0, 0): (1,), (1.0, 1): (1, 2)}.get((rho, seed), ())),
     )
     numbers, text = tabulate(frame.assign(kl_weight=0.25), "csv")
-    assert list(numbers) == list(COLUMNS)
+    assert list(numbers) == columns(["ll_100"])
     read = pd.read_csv(io.StringIO(text))
-    assert list(read) == list(COLUMNS)
+    assert list(read) == columns(["ll_100"])
     assert read["rho"].tolist() == [1.0, 0.8]
     assert read["method"].tolist() == ["kl-anneal+free-bits", "hvae+kl-anneal+free-bits"]
     assert read["elbo_mean"].tolist() == numbers["elbo_mean"].tolist()
     assert read["kl_weight"].tolist() == [0.25, 0.25]
     assert read["at_floor"].tolist() == [2, 1]
-    assert read["ll_5000_mean"].isna().all()
+    assert read["ll_100_examples"].tolist() == [500, 500]
+    assert read["ll_100_se"].tolist() == [0.5, 0.5]
     assert ",2," in text
     assert ",2.0," not in text
 
@@ -141,31 +142,55 @@ def test_columns_that_are_not_there_have_their_defaults(make_frame: MakeFrame) -
         row = tidy(rows_of(given)).iloc[0]
         assert (row["kl_weight"], row["at_floor"]) == (1, 0)
         assert laid_out(given).footnotes == []
-        assert "L_100" not in dict(laid_out(given).columns)
+        assert not any(name.startswith("L_") for name, _ in laid_out(given).columns)
+        assert list(tidy(rows_of(given))) == columns([])
 
 
 # layout -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_best_of_each_bound_is_marked_and_it_alone(make_frame: MakeFrame) -> None:
-    frame = make_frame(rhos=(0.8, 0.9, 1.0), change=measured(ll_100=lambda cell: -cell.member.objective.rho))
-    frame["ll_5000"] = [-3.0, -1.0, -2.0]
-    laid = laid_out(frame)
-    best = {
+def best(laid: Table) -> dict[str, list[bool]]:
+    return {
         name: [isinstance(cell := line.cells[i], Number) and cell.best for line in laid.lines]
         for i, (name, _) in enumerate(laid.columns)
     }
-    assert best.pop("ELBO") == [True, False, False]
-    assert best.pop("L_100") == [False, False, True]
-    assert best.pop("L_5000") == [False, True, False]
-    assert not any(any(marks) for marks in best.values())
-    assert "Bold: the highest mean of a column, whatever the spread." in laid.sentences
+
+
+def elbos(values: dict[float, tuple[float, ...]]) -> dict[str, Any]:
+    """Options of a grid whose ELBO is given by rho and seed."""
+    change = measured(elbo=lambda cell: values[cell.member.objective.rho][cell.member.seed])
+    return {"rhos": tuple(values), "seeds": range(len(next(iter(values.values())))), "change": change}
+
+
+def test_the_highest_elbo_is_marked_with_all_that_overlap_with_it(make_frame: MakeFrame) -> None:
+    """Deviations are 1: means up to 2 below the highest overlap with it; no bound is marked, nor anything else."""
+    means = {1.0: -100.0, 0.9: -98.1, 0.8: -100.05, 0.7: -100.15}
+    laid = laid_out(make_frame(**elbos({rho: (mean - 1, mean, mean + 1) for rho, mean in means.items()})))
+    marked = best(laid)
+    assert marked.pop("ELBO") == [True, True, True, False]
+    assert not any(any(each) for each in marked.values())
+    assert "Bold: the highest mean ELBO, and those whose ± overlaps with its own" in " ".join(laid.sentences)
+
+
+def test_an_elbo_that_nothing_reaches_is_marked_alone(make_frame: MakeFrame) -> None:
+    laid = laid_out(make_frame(**elbos({1.0: (-103, -104, -102), 0.9: (-100, -101, -99), 0.8: (-130, -129, -131)})))
+    assert best(laid)["ELBO"] == [False, True, False]
+
+
+def test_too_few_seeds_mark_nothing_and_say_so(make_frame: MakeFrame) -> None:
+    options = elbos({0.9: (-100.0, -101.0, -102.0), 1.0: (-150.0, -151.0, -152.0)})
+    frame = make_frame(
+        **options, state=lambda c: "pending" if c.member.seed == 2 and c.member.objective.rho == 1 else "complete"
+    )
+    laid = laid_out(frame)
+    assert not any(any(each) for each in best(laid).values())
+    assert laid.sentences[-1] == "No ELBO is marked as the best: that takes 3 seeds in every row."
 
 
 def test_a_single_row_is_no_best(make_frame: MakeFrame) -> None:
-    laid = laid_out(make_frame(rhos=(1.0,)))
-    assert not any(cell.best for line in laid.lines for cell in line.cells if isinstance(cell, Number))
-    assert not any("Bold" in sentence for sentence in laid.sentences)
+    laid = laid_out(make_frame(rhos=(1.0,), seeds=(0, 1, 2)))
+    assert not any(any(each) for each in best(laid).values())
+    assert not any("Bold" in sentence or "best" in sentence for sentence in laid.sentences)
 
 
 def test_static_and_dynamic_and_sources_are_tables_of_their_own(make_results: Make, tmp_path: Path) -> None:
@@ -271,13 +296,52 @@ def test_mixed_precision_is_said(make_results: Make, tmp_path: Path) -> None:
     assert column(laid, "Method") == ["VAE, float32", "VAE, float64"]
 
 
-def test_images_of_the_bound_are_said_once_or_per_row(make_frame: MakeFrame) -> None:
+def test_images_of_the_bound_are_in_the_heading_or_per_row(make_frame: MakeFrame) -> None:
     frame = make_frame(rhos=(0.8, 1.0), seeds=(0, 1))
-    assert "L_100 on 500 test images." in laid_out(frame).sentences
-    frame["ll_examples"] = pd.Series([500, 500, 500, 10_000], dtype="Int64")
     laid = laid_out(frame)
-    assert not any("L_100" in sentence for sentence in laid.sentences)
-    assert footnotes(laid) == [["L_100 on 500 or 10,000 test images"], ["L_100 on 500 test images"]]
+    assert [name for name, _ in laid.columns][-1] == "L_100 on 500 images"
+    assert "KL and ELBO are on all test images, L_k on so many of them" in " ".join(laid.sentences)
+    frame.loc[frame["rho"] == 0.8, "ll_examples"] = 10_000
+    assert footnotes(laid_out(frame)) == [
+        [f"L_100 on {count} images: not to be compared with that on others"] for count in ("500", "10,000")
+    ]
+
+
+def test_seeds_on_different_images_have_no_mean(make_frame: MakeFrame) -> None:
+    frame = make_frame(rhos=(0.8, 1.0), seeds=(0, 1))
+    frame.loc[(frame["rho"] == 0.8) & (frame["seed"] == 1), "ll_examples"] = 100
+    laid = laid_out(frame)
+    assert column(laid, "L_100 on 500 images")[1] == "–"
+    assert footnotes(laid) == [[], ["no L_100: its seeds are on different choices of images (100 and 500)"]]
+    row = tidy(rows_of(frame)).iloc[1]
+    assert math.isnan(row["ll_100_mean"])
+    assert row["ll_100_examples"] == "100 500"
+
+
+def test_every_bound_that_a_row_has_is_a_column_in_ascending_k(make_frame: MakeFrame) -> None:
+    frame = make_frame(rhos=(0.8, 1.0), seeds=(0, 1))
+    for k, rho in ((5000, 0.8), (50, 1.0), (7, 0.0)):
+        there = frame["rho"] == rho
+        frame[f"ll_{k}"], frame[f"ll_{k}_se"] = np.where(there, -90.0 - k, math.nan), np.where(there, 0.25, math.nan)
+        frame[f"ll_{k}_examples"] = pd.Series(np.where(there, 200, math.nan)).astype("Int64")
+    laid = laid_out(frame)
+    headings = ["L_50 on 200 images", "L_100 on 500 images", "L_5000 on 200 images"]
+    assert [name for name, _ in laid.columns][-3:] == headings
+    assert (column(laid, headings[0]), column(laid, headings[2])) == (["-140.00", "–"], ["–", "-5090.00"])
+    assert "$L_{50}$ on 200 images & $L_{100}$ on 500 images & $L_{5000}$ on 200 images" in latex(laid)
+    numbers = tidy(rows_of(frame))
+    assert [name for name in map(str, numbers) if name.endswith("_mean")][-3:] == [
+        "ll_50_mean",
+        "ll_100_mean",
+        "ll_5000_mean",
+    ]
+    assert numbers["ll_50_se"].tolist()[0] == 0.25
+
+
+def test_a_bound_taken_again_is_on_the_images_of_the_second_time(make_frame: MakeFrame) -> None:
+    frame = make_frame(rhos=(0.8, 1.0))
+    frame["ll_100_examples"] = pd.Series([800, pd.NA], dtype="Int64")
+    assert [row.examples["ll_100"] for row in rows_of(frame)] == [(500,), (800,)]
 
 
 def test_a_bound_that_some_seeds_lack(make_frame: MakeFrame) -> None:
@@ -291,12 +355,27 @@ def test_a_bound_that_some_seeds_lack(make_frame: MakeFrame) -> None:
     assert numbers["ll_5000_n"].tolist() == [pd.NA, 1]
 
 
-def test_spreads_are_named_only_where_there_are_any(make_frame: MakeFrame) -> None:
-    deviation, brackets = "± standard deviation over seeds", "in brackets"
-    one, two = make_frame(rhos=(0.9,)), make_frame(rhos=(0.8,), seeds=(0, 1))
-    for frame, words in ((one, [False, True]), (two[two["rho"] == 0.8], [True, False]), (two, [True, True])):
-        said = " ".join(laid_out(frame).sentences)
-        assert [deviation in said, brackets in said] == words
+def test_the_error_over_images_does_not_shrink_with_seeds(make_frame: MakeFrame) -> None:
+    """Errors on the same images are nearly one: of three seeds the mean is given, beside the deviation over seeds."""
+    errors = (1.0, 2.0, 3.0)
+    frame = make_frame(rhos=(1.0,), seeds=(0, 1, 2))
+    frame["ll_100"], frame["ll_100_se"] = [-90.0, -91.0, -92.0], errors
+    assert "-91.00 ± 1.00 (2.00)" in markdown(laid_out(frame))
+    assert r"$-91.00 \pm 1.00\;(2.00)$" in latex(laid_out(frame))
+    assert tidy(rows_of(frame))["ll_100_se"].tolist() == [2.0]
+
+
+def test_spreads_and_errors_are_explained_only_where_there_are_any(make_frame: MakeFrame) -> None:
+    frame = make_frame(rhos=(0.9,), seeds=(0, 1))
+    bare = frame.drop(columns=["ll_100", "ll_100_se"])
+    for given, words in (
+        (frame, [True, True, True]),
+        (frame[frame["seed"] == 0], [False, True, True]),
+        (frame.assign(ll_100_se=math.nan), [True, False, True]),
+        (bare, [True, False, False]),
+    ):
+        said = " ".join(laid_out(given).sentences)
+        assert [each in said for each in ("± standard deviation", "In brackets", "L_k on so many")] == words
 
 
 # text -------------------------------------------------------------------------------------------------------------
@@ -318,19 +397,21 @@ def small(make_frame: MakeFrame) -> pd.DataFrame:
 
 CAPTION = (
     "mnist:embedded, content 374c5a2c, static binarisation, mlp2x4h8, batch 100, lr 0.001",
-    "Unsmoothed models on test images, in nats per image, mean over seeds ± standard deviation over seeds (in "
-    "brackets, where there is one seed: standard error of the estimate over images). Active units (variance of the "
-    "posterior mean over images above 0.01) of each layer from top to bottom, median over seeds. L_100 on 500 test "
-    "images. Bold: the highest mean of a column, whatever the spread.",
+    "Unsmoothed models, in nats per image: mean over seeds ± standard deviation over seeds, where there are several. "
+    "KL and ELBO are on all test images, L_k on so many of them, chosen at random once for all rows and seeds: it may "
+    "lie below the ELBO, or below an L_k of smaller k on other images. In brackets: standard error of L_k over its "
+    "images, which more seeds do not reduce; it is common to rows on the same images and says nothing of their "
+    "differences. Active units (variance of the posterior mean over images above 0.01) of each layer from top to "
+    "bottom, median over seeds. No ELBO is marked as the best: that takes 3 seeds in every row.",
 )
 
 MARKDOWN = f"""\
 **{CAPTION[0]}.** {CAPTION[1]}
 
-| Method   |   ρ |   K | steps | seeds |   KL | top KL | active units |           ELBO |             L_100 |
-| -------- | --: | --: | ----: | ----: | ---: | -----: | ------------ | -------------: | ----------------: |
-| VAE [a]  |   1 |   – | 3,000 |     2 | 7.00 |   1.00 | 0-0          | -100.50 ± 0.71 | **-97.20** ± 0.00 |
-| HVAE [b] | 0.8 |   5 | 3,000 |     1 | 8.80 |   2.80 | 1-1          |     **-99.12** |     -99.16 (0.50) |
+| Method   |   ρ |   K | steps | seeds |   KL | top KL | active units |           ELBO |  L_100 on 500 images |
+| -------- | --: | --: | ----: | ----: | ---: | -----: | ------------ | -------------: | -------------------: |
+| VAE [a]  |   1 |   – | 3,000 |     2 | 7.00 |   1.00 | 0-0          | -100.50 ± 0.71 | -97.20 ± 0.00 (0.50) |
+| HVAE [b] | 0.8 |   5 | 3,000 |     1 | 8.80 |   2.80 | 1-1          |         -99.12 |        -99.16 (0.50) |
 
 - [a] KL annealing not finished: its weight had reached 0.5 at the last step.
 - [b] 1 seed, where others have up to 2.
@@ -343,10 +424,10 @@ LATEX = r"""\begin{table*}
   \caption{CAPTION}
   \begin{tabular}{lrrrrrrlrr}
     \toprule
-    Method & $\rho$ & $K$ & steps & seeds & KL & top KL & active units & ELBO & $L_{100}$ \\
+    Method & $\rho$ & $K$ & steps & seeds & KL & top KL & active units & ELBO & $L_{100}$ on 500 images \\
     \midrule
     VAE\textsuperscript{a} & 1 & -- & 3,000 & 2 & $7.00$ & $1.00$ & 0-0 & BEST
-    HVAE\textsuperscript{b} & 0.8 & 5 & 3,000 & 1 & $8.80$ & $2.80$ & 1-1 & $\mathbf{-99.12}$ & $-99.16\;(0.50)$ \\
+    HVAE\textsuperscript{b} & 0.8 & 5 & 3,000 & 1 & $8.80$ & $2.80$ & 1-1 & $-99.12$ & $-99.16\;(0.50)$ \\
     \bottomrule
   \end{tabular}
   \par\smallskip{\footnotesize \textsuperscript{a} ANNEALING\par}
@@ -354,8 +435,8 @@ LATEX = r"""\begin{table*}
   \par\smallskip{\footnotesize Cells without results are left out: 1 diverged.\par}
 \end{table*}
 """
-LATEX = LATEX.replace("CAPTION", ". ".join(CAPTION).replace("±", r"$\pm$").replace("L_100", "$L_{100}$"))
-LATEX = LATEX.replace("BEST", r"$-100.50 \pm 0.71$ & $\mathbf{-97.20} \pm 0.00$ \\")
+LATEX = LATEX.replace("CAPTION", ". ".join(CAPTION).replace("±", r"$\pm$").replace("L_k", "$L_{k}$"))
+LATEX = LATEX.replace("BEST", r"$-100.50 \pm 0.71$ & $-97.20 \pm 0.00\;(0.50)$ \\")
 LATEX = LATEX.replace("ANNEALING", "KL annealing not finished: its weight had reached 0.5 at the last step.")
 
 
@@ -492,7 +573,7 @@ def test_quoted_numbers_have_columns_of_their_own_in_the_csv(make_frame: MakeFra
     frame = make_frame(datasets=("mnist:grey", "mnist:mine"), binarise="dynamic", rhos=(1.0,))
     numbers, text = tabulate(frame, "csv", context=True)
     read = pd.read_csv(io.StringIO(text))
-    assert list(read) == ["origin", *COLUMNS, "quoted_model", "quoted", "quoted_value", "quoted_spread"]
+    assert list(read) == ["origin", *columns(["ll_100"]), "quoted_model", "quoted", "quoted_value", "quoted_spread"]
     ours, others = read[read["origin"] == "these results"], read[read["origin"] != "these results"]
     assert len(ours) == 2
     assert len(others) == 8 * 3 + 2

@@ -22,7 +22,7 @@ from analysis.histories import histories
 from analysis.rho_axis import stretch, unstretch
 from analysis.training import training
 from analysis.training_figure import TITLE, draw_training
-from analysis.training_rows import COLOURS, MAX_LOOKS, MAX_ROWS, Looks, shade, shares
+from analysis.training_rows import ENDS, MAX_COLOURS, MAX_LOOKS, MAX_ROWS, Look, Looks, shade, shares
 from analysis.trajectories import COLUMNS, Trajectory, tabulate, trajectories
 from hvae_core.spec import TrainSpec
 from sweeps.cell import Cell
@@ -30,6 +30,7 @@ from sweeps.ledger import Ledger
 
 Make = Callable[..., list[Cell]]
 Rows = list[dict[str, float | int]]
+BELOW = "comes from below the axis"
 GRID = [i / 20 for i in range(21)]
 
 
@@ -268,9 +269,10 @@ def test_the_legend_says_what_differs_and_the_heading_what_is_shared(trained: Ma
             "VAE, free bits 0.5 nats, lr 0.01, 1 seed",
             "HVAE, ρ = 0.9, lr 0.001, 2 seeds",
             "HVAE, ρ = 0.8, lr 0.001, 2 seeds",
+            BELOW,
         ]
     ]
-    for handle, line in zip(figure.legends[0].get_lines(), lines(figure.axes[0], "median"), strict=True):
+    for handle, line in zip(figure.legends[0].get_lines()[:-1], lines(figure.axes[0], "median"), strict=True):
         assert handle.get_color() == line.get_color()
         assert handle.get_linestyle() == line.get_linestyle()
 
@@ -286,6 +288,7 @@ def test_annealing_that_did_not_finish_and_mixed_devices_are_in_the_legend(train
     assert legend_texts(draw_training(found))[0] == [
         "VAE, mixed devices, 2 seeds",
         "VAE, KL annealing 0:9000, annealing not finished, KL weight ends at 0.333, 1 seed",
+        BELOW,
     ]
 
 
@@ -320,10 +323,10 @@ def test_partial_curves_are_thin_and_end_in_an_open_marker(trained: Make, tmp_pa
         assert len({lines(ax, state)[0].get_marker() for state in ("pending", "diverged", "failed")}) == 3
         assert ax.get_xlim() == (0, 3000)
     assert legend_texts(figure)[0] == [
-        *("VAE", "pending cell ends here", "failed cell ends here", "diverged cell ends here")
+        *("VAE", BELOW, "pending cell ends here", "failed cell ends here", "diverged cell ends here")
     ]
     markers = [handle.get_marker() for handle in figure.legends[0].get_lines()]
-    assert markers[1:] == ["o", "s", "X"]
+    assert markers[2:] == ["o", "s", "X"]
 
 
 def test_a_curve_of_pending_cells_alone_is_a_full_line(trained: Make, tmp_path: Path) -> None:
@@ -345,9 +348,33 @@ def test_first_steps_and_diverging_curves_do_not_set_the_scales(trained: Make, t
     late = [-120 - 3000 / s for s in every(500) if s >= 600]
     assert min(late) - 1 < elbo.get_ylim()[0] < min(late) < max(late) < elbo.get_ylim()[1] < max(late) + 1
     assert kl.get_ylim() == pytest.approx((-0.09, 3.15))
+    assert len(lines(elbo, "enters")) == 1, "what ends below the panel does not enter it"
     for ax, edge in ((elbo, 0), (kl, 1)):
         (mark,) = lines(ax, "diverged")
         assert list(mark.get_ydata()) == [ax.get_ylim()[edge]]
+
+
+def test_a_curve_that_comes_from_below_the_axis_is_marked_where_it_enters(trained: Make, tmp_path: Path) -> None:
+    """Evaluations at 100, 200 ...: what they are before step 600 sets no scale."""
+    trained(tmp_path, rhos=(0.9, 1.0), measured=lambda cell: every(100))
+    found = found_in(tmp_path)
+    figure = draw_training(found)
+    elbo, kl = figure.axes
+    low = elbo.get_ylim()[0]
+    for mark, one in zip(lines(elbo, "enters"), found, strict=True):
+        (step,) = mark.get_xdata()
+        assert list(mark.get_ydata()) == [low]
+        assert np.interp(step, one.table["step"], one.table["elbo_median"]) == pytest.approx(low)
+        assert (one.table["elbo_median"][one.table["step"] < step] < low).all()
+    assert not lines(kl, "enters")
+    assert legend_texts(figure)[0][-1] == BELOW
+
+
+def test_no_curve_is_marked_that_stays_in_the_panel(trained: Make, tmp_path: Path) -> None:
+    trained(tmp_path, measured=lambda cell: every(1000))
+    figure = draw_training(found_in(tmp_path))
+    assert not lines(figure.axes[0], "enters")
+    assert BELOW not in legend_texts(figure)[0]
 
 
 def test_a_run_that_has_just_begun_has_a_scale_but_sets_none_beside_others(trained: Make, tmp_path: Path) -> None:
@@ -429,12 +456,12 @@ def test_many_rho_values_are_a_colour_scale_without_bands(trained: Make, tmp_pat
     for rho in GRID:
         nearest = colours[min(int(rho * len(colours)), len(colours) - 1)]
         assert nearest == pytest.approx(looks[5, rho].get_color(), abs=0.02)
-    assert legend_texts(figure) == [["HVAE, K = 5", "HVAE, K = 10", "pending cell ends here"]]
+    assert legend_texts(figure) == [["HVAE, K = 5", "HVAE, K = 10", BELOW, "pending cell ends here"]]
     assert headings(figure)[0].endswith("1–2 seeds (median)")
 
 
 def test_a_colour_scale_alone_needs_no_legend_but_for_caveats(trained: Make, tmp_path: Path) -> None:
-    trained(tmp_path, rhos=GRID, objective={"kl_anneal": (0, 9)})
+    trained(tmp_path, rhos=GRID, objective={"kl_anneal": (0, 9)}, measured=lambda cell: every(1000))
     found = found_in(tmp_path)
     figure = draw_training(found)
     assert legend_texts(figure) == []
@@ -460,7 +487,34 @@ def test_looks_of_their_own_all_differ(trained: Make, tmp_path: Path) -> None:
     looks = Looks.of([each.configuration for each in found_in(tmp_path)])
     assert looks.rhos == ()
     assert len(looks.by_variant) == len(set(looks.by_variant.values())) == MAX_LOOKS
-    assert len({style.colour(i) for i in COLOURS}) == len(COLOURS)
+    assert len({(look.line, look.marker) for look in looks.by_variant.values()}) == MAX_LOOKS, "in grey"
+    assert not {look.marker for look in looks.by_variant.values()} & set(ENDS.values())
+
+
+# Machado, Oliveira, Fernandes: A physiologically-based model for simulation of color vision deficiency, 2009.
+EYES = {
+    "common": np.eye(3),
+    "protan": np.array([[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]]),
+    "deutan": np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]),
+    "tritan": np.array([[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]]),
+}
+
+
+def lab(colour: Sequence[float], eye: str) -> Any:
+    """CIELAB coordinates of an sRGB colour as an eye sees it."""
+    rgb = np.array(colour)
+    linear = EYES[eye] @ np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = np.cbrt(to_xyz @ np.clip(linear, 0, 1) / [0.9505, 1, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("eye", EYES)
+def test_two_methods_with_the_same_dash_have_colours_far_apart(eye: str) -> None:
+    looks = [Look.own(i) for i in range(MAX_COLOURS)]
+    for one, other in itertools.combinations(looks, 2):
+        apart = float(np.linalg.norm(lab(one.colour, eye) - lab(other.colour, eye)))
+        assert apart > (22 if one.line == other.line else 8)
 
 
 @pytest.mark.parametrize("many", [False, True])
@@ -544,10 +598,11 @@ def test_the_report_says_where_curves_end(trained: Make, tmp_path: Path) -> None
     printed = report.text.splitlines()
     assert len(printed) == 4
     assert printed[0].split() == [
-        *("dataset", "source", "binarise", "model", "curve", "state", "seeds", "step", "elbo_median", "kl_top_median")
+        *("dataset", "source", "binarise", "model", "curve", "state", "n_seeds"),
+        *("step", "elbo_median", "kl_top_median"),
     ]
     assert printed[1].split() == [
-        *("mnist", "embedded", "static", "mlp2x4h8", "VAE", "complete", "0", "3000", "-121.00", "3.00")
+        *("mnist", "embedded", "static", "mlp2x4h8", "VAE", "complete", "1", "3000", "-121.00", "3.00")
     ]
 
 
