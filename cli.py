@@ -22,6 +22,7 @@ from rich.text import Text
 
 from analysis.command import plot
 from hvae_core.data import BINARISE, fetch_dataset, list_datasets
+from hvae_core.sources import expanded
 from hvae_core.spec import PRECISIONS, SMOOTHINGS, SpecError
 from sweeps import options
 from sweeps.clean import KINDS
@@ -369,7 +370,7 @@ def data_list(data_dir: str | None, as_json: bool) -> None:
 @setting("--data-dir", type=click.Path(), help="Where to put the files; without it, the user's cache.")
 def data_fetch(names: tuple[str, ...], data_dir: str | None) -> None:
     """Download what is missing of the data sets, for machines without network."""
-    directory = Path(data_dir).expanduser() if data_dir else None
+    directory = expanded(Path(data_dir)) if data_dir else None
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
     for name in names:
@@ -396,7 +397,7 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
     check_loggers(settings.log)
     spec = sweep_spec(given, models, objectives)
     if given["data_dir"] is not None:
-        given["data_dir"] = str(Path(given["data_dir"]).expanduser().absolute())
+        given["data_dir"] = str(expanded(Path(given["data_dir"])).absolute())
     config = resolved(str(ctx.command.name), {name: value for name, value in given.items() if name != "out"}, spec)
     job = Job.of(ledger.root, {"settings": config, "request": spec.to_dict()})
     driver = Driver(ledger, spec, settings, config, job, console())

@@ -160,7 +160,7 @@ class CriticalRho:
         if plateau < self.floor:
             return COLLAPSED, None
         fall = Fall.of(rho, median, self.level * plateau, self.foot)
-        if fall is None:
+        if fall is None or not math.isfinite(fall.onset):  # a KL near the largest float has no slope
             return NO_COLLAPSE, None
         if fall.residue > self.gone * plateau:
             return PARTIAL, None

@@ -43,11 +43,11 @@ def below_best(rows: pd.DataFrame, best: float) -> pd.DataFrame:
 
 def set_elbo_axis(ax: Axes, inches: float) -> None:
     """Give axes that are `inches` high and hold differences from the best the stretched axis, with true ticks."""
-    ax.set_yscale("function", functions=(np.arcsinh, np.sinh))
+    ax.set_yscale("function", functions=(np.arcsinh, _difference))
     low, high = np.arcsinh(ax.dataLim.intervaly)
     low, high = min(low, np.arcsinh(-1)), max(high, 0)
     pad = 0.08 * (high - low)
-    ax.set_ylim(float(np.sinh(low - pad)), float(np.sinh(high + pad)))
+    ax.set_ylim(_difference(low - pad), _difference(high + pad))
     apart = _APART / inches * (1.16 * (high - low))
     chosen: list[float] = []
     for value in _NICE:
@@ -58,3 +58,8 @@ def set_elbo_axis(ax: Axes, inches: float) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
     ax.yaxis.set_minor_locator(FixedLocator([-0.5, -2, -5, -20, -50]))
     ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _difference(height: Any) -> Any:
+    """Return the differences at heights on the axis, as far as floats go."""
+    return np.sinh(np.clip(height, -700, 700))

@@ -42,24 +42,33 @@ def panel_legend(
     """
     shared, own = curves_in_words(group)
     ends = [critical_in_words(critical[curve.key]) for curve in group]
-    bests = [f"best ELBO {best[curve.data]:.2f}".replace("-", "−") for curve in group]
-    several, title_ends = len(group) > 1, list[str]()
+    several, title_ends = len(group) > 1, _best_in_words(group, best)
     if several and len(best) == 1:  # curves of one data set
         shared, own = [*own[0][:2], *shared], [words[2:] for words in own]
-        title_ends, bests = [bests[0]], [""] * len(group)
     if several and len(set(ends)) == 1 and ends[0].startswith("no "):
         title_ends, ends = [*title_ends, ends[0]], [""] * len(group)
     defaults = _defaults(group, own)
     labels = []
-    for curve, words, *last in zip(group, own, ends, bests, strict=True):
+    for curve, words, end in zip(group, own, ends, strict=True):
         said = [each for each in words if each not in defaults]
         if defaults and len(words) - len(said) == len(defaults):
             said.insert(0, "all as said")
         said += annealing_in_words([curve])
-        labels.append(wrapped([*map(style.plain, said), *filter(None, last)], inches - handle))
+        labels.append(wrapped([*map(style.plain, said), *filter(None, [end])], inches - handle))
     unless = [f"unless said: {defaults[0]}", *defaults[1:]] if defaults else []
     title = [wrapped([*map(style.plain, shared), *title_ends], inches), wrapped(unless, inches)]
     return "\n".join(filter(None, title)), labels
+
+
+def _best_in_words(group: Sequence[Curve], best: Mapping[Key, float]) -> list[str]:
+    """Say from where the ELBO axis starts, for each data set where there are several."""
+    of = {curve.data: curve for curve in group}
+    names = [curve["dataset"] for curve in of.values()]
+    said = []
+    for data, curve in of.items():
+        name = curve["dataset"] if names.count(curve["dataset"]) == 1 else f"{curve['dataset']}:{curve['source']}"
+        said.append(f"{best[data]:.2f}".replace("-", "−") + (f" ({style.plain(name)})" if len(of) > 1 else ""))
+    return [f"best ELBO {said[0]}", *said[1:]]
 
 
 def _defaults(group: Sequence[Curve], own: Sequence[Sequence[str]]) -> list[str]:

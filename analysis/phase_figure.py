@@ -131,7 +131,7 @@ def _looks(drawn: Sequence[Curve]) -> dict[Key, Look]:
         d, v, pair = data.index(curve.data), variants.index(curve.variant), pairs.index((curve.data, curve.variant))
         line: style.Line = style.LINES[v % len(style.LINES)] if len(data) > 1 else "-"
         marker = style.MARKERS[pair % len(style.MARKERS)]
-        wide = len(pairs) > 1 and pair % 2 == 0
+        wide = len(pairs) > 1 and (d + v) % 2 == 0  # neighbours in data or in settings, which may coincide, differ
         looks[curve.key] = Look(style.colour(d if len(data) > 1 else v), line, marker, wide)
     return looks
 

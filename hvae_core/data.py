@@ -10,8 +10,8 @@ HVAE_DATA_DIR, and in the user's cache; only then are they downloaded.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,14 +172,15 @@ def _copied(file: Path, base: Path, folder: str) -> Path:
     if file.parent in (base, base / folder):
         return file
     copy = base / folder / file.name
+    part = copy.with_name(f".{copy.name}.{os.getpid()}")
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=copy.parent, delete=False) as part, file.open("rb") as content:
-            shutil.copyfileobj(content, part)
-        Path(part.name).chmod(0o644)
-        Path(part.name).replace(copy)
+        shutil.copyfile(file, part)
+        part.replace(copy)
     except OSError as error:
         raise DataError(f"data_dir: {file} could not be copied to {copy.parent}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
     return copy
 
 

@@ -156,8 +156,9 @@ class ObjectiveSpec:
         _require(finite, "beta-top", self.beta_top, "finite and at least 0")
         if self.kl_anneal is not None:
             start, ramp = self.kl_anneal
-            whole = type(start) is type(ramp) is int and start >= 0 and ramp >= 1
-            _require(whole, "kl-anneal", self.kl_anneal, "start:ramp in whole steps, start >= 0 and ramp >= 1")
+            whole = type(start) is type(ramp) is int and 0 <= start <= 10**9 and 1 <= ramp <= 10**9
+            allowed = "start:ramp in whole steps, start from 0 and ramp from 1 to 10^9"
+            _require(whole, "kl-anneal", self.kl_anneal, allowed)
         if self.free_bits is not None:
             positive = _is_finite(self.free_bits) and self.free_bits > 0
             _require(positive, "free-bits", self.free_bits, "finite and above 0")

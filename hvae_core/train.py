@@ -165,16 +165,7 @@ class PackTrainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue where `state` was taken; to be called before the first step.
-
-        Raises SpecError if that was on another kind of device, whose generators draw other numbers.
-        """
-        begun = state.get("device", self.device.type)
-        if begun != self.device.type:
-            raise SpecError(
-                f"device: {self.device.type!r} is not allowed here; this pack has a checkpoint of {begun!r}: "
-                "continue it there, or remove its checkpoints to begin anew"
-            )
+        """Continue where `state` was taken; to be called before the first step."""
         self.clock.fill_(state["step"])
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
         self.model.load_state_dict(state["model"])
@@ -253,9 +244,18 @@ def train_pack(
 
 
 def _resume(trainer: PackTrainer, checkpoints: Path, note: Callable[[str], None]) -> None:
+    """Continue from the newest checkpoint; raises SpecError if it is of a device that draws other numbers."""
     saved = load_checkpoint(checkpoints, trainer.identity, note)
-    if saved is not None:
-        trainer.restore(saved)
+    if saved is None:
+        return
+    here = trainer.device.type
+    begun = saved.get("device", here)
+    if begun != here:
+        raise SpecError(
+            f"device: {here!r} is not allowed here; {checkpoints} holds checkpoints of {begun!r}: continue it there, "
+            "or remove them to begin anew"
+        )
+    trainer.restore(saved)
 
 
 @contextmanager

@@ -94,9 +94,10 @@ class Driver:
     def forecast(self, plan: Plan, packs: Sequence[Pack], ask: Resources, timed: bool) -> Estimate:
         """Estimate how long these packs take: from complete cells, else, if `timed`, from a few timed steps here."""
         job = replace(self.job, device=ask.device, threads=ask.threads)
-        device = device_name(job.device) if ask.gpus == 0 or cuda.is_available() else "the GPUs elsewhere"
+        here = ask.gpus == 0 or cuda.is_available()
+        device = device_name(job.device) if here else "the GPUs elsewhere"
         found = estimate(self.ledger, plan, packs, ask.slots, device)
-        if timed and found.wall_seconds is None:
+        if timed and here and found.wall_seconds is None:
             found = estimate(self.ledger, plan, packs, ask.slots, device, probe(job, self.ledger, plan, packs, device))
         return found
 
@@ -168,7 +169,8 @@ class Driver:
         text = f"# The last request in this directory, resolved: {again}.\n"
         said = {key: json.dumps(value, ensure_ascii=False) for key, value in self.config.items() if value is not None}
         text += "".join(f"{key} = {value}\n" for key, value in said.items())
-        write_bytes(self.ledger.root / "sweep.toml", text.encode())
+        text = text.replace("\x7f", r"\u007f")  # the one character that JSON leaves as it is and TOML does not allow
+        write_bytes(self.ledger.root / "sweep.toml", text.encode(errors="surrogateescape"))
 
 
 def exit_status(ledger: Ledger, cells: Sequence[Cell]) -> int:

@@ -24,7 +24,7 @@ def read_evaluation(path: Path, cell_id: str, samples: int) -> dict[str, Any]:
     found = read_json(path) or {}
     numbers = [found.get("ll"), *(found[name] for name in ("ll_se", "ll_ess") if found.get(name) is not None)]
     finite = all(isinstance(value, float) and math.isfinite(value) for value in numbers)
-    counts = all(isinstance(found.get(name), int) for name in ("examples", "asked"))
+    counts = all(type(n) is int and 0 <= n < 2**63 for n in (found.get("examples"), found.get("asked")))
     declared = (found.get("schema"), found.get("cell_id"), found.get("samples"))
     if not finite or not counts or declared != (SCHEMA, cell_id, samples):
         raise DamagedFileError(path, f"is not an evaluation of cell {cell_id} in schema {SCHEMA}")

@@ -129,10 +129,10 @@ def check(options: Options) -> None:
 
 
 def has_gpus(options: Options) -> bool:
-    """Whether these options ask for GPUs: --gres gpu:1, --gpus 2, --gpus-per-task 1 and the like."""
-    return any(
-        name.startswith("gpus") or (name == "gres" and "gpu" in (value or "")) for name, value in options.items()
-    )
+    """Whether these options ask for GPUs: --gres gpu:1, --gpus 2, --gpus-per-task 1, --tres-per-task gres/gpu:1, ..."""
+    direct = any(name.startswith("gpus") and value != "0" for name, value in options.items())
+    named = [value or "" for name, value in options.items() if name == "gres" or name.startswith("tres-per-")]
+    return direct or any("gpu" in value for value in named)
 
 
 def _seconds(time: str) -> float | None:

@@ -49,8 +49,6 @@ def plan_request(
             f"submit: {found} after -- is not allowed; it must be one of {', '.join(REQUESTS)} and its options"
         )
     flags = [] if workers is None else ["--plan-only", f"--workers={workers}"]
-    if gpus and workers is not None and not any(word.startswith("--gpus-per-trial") for word in words):
-        flags.append("--gpus-per-trial=1")
     command = group.commands[words[0]]
     with command.make_context(words[0], [*words[1:], *flags], parent=ctx.parent) as sub, redirect_stdout(sys.stderr):
         given = dict(sub.params)
@@ -58,6 +56,8 @@ def plan_request(
             if given[flag]:
                 raise SpecError(f"submit: --{flag.replace('_', '-')} after -- is not allowed; give it to submit")
         sub.params["dry_run"] = dry_run or workers is None
+        if gpus and workers is not None and given["gpus_per_trial"] is None:
+            sub.params["gpus_per_trial"] = 1.0
         command.invoke(sub)
     ledger = ledger_at("out", given["out"])
     packs = 0 if sub.params["dry_run"] else len(ledger.requests()[-1]["packs"])

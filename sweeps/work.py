@@ -35,7 +35,7 @@ def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tup
     holders die meanwhile; with `wait`, until every pack is done.
     """
     stopped: list[int] = []
-    troubles: dict[str, None] = {}
+    refused: dict[str, str] = {}  # packs that this worker cannot do, and why: it looks at each once
     asked = threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -48,7 +48,7 @@ def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tup
             outcomes: set[Outcome] = set()
             for request in ledger.requests():
                 job = Job.of(ledger.root, request, _device(request))
-                outcomes |= _work_request(ledger, job, request, asked, note, troubles)
+                outcomes |= _work_request(ledger, job, request, asked, note, refused)
             if outcomes.isdisjoint(("complete", "failed")):
                 if not (wait and "held" in outcomes):
                     break
@@ -63,7 +63,7 @@ def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tup
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return stopped[0] if stopped else None, list(troubles)
+    return stopped[0] if stopped else None, list(dict.fromkeys(refused.values()))
 
 
 def _work_request(
@@ -72,18 +72,18 @@ def _work_request(
     request: dict[str, Any],
     asked: threading.Event,
     note: Callable[[str], None],
-    troubles: dict[str, None],
+    refused: dict[str, str],
 ) -> set[Outcome]:
     """Take the request's open packs in their order; returns what happened to any of them."""
     outcomes: set[Outcome] = set()
     for pack in ledger.packs([request]).values():
         open_cells = [cell for cell in pack.cells if ledger.state(cell) == "pending"]
-        if not open_cells or asked.is_set():
+        if not open_cells or asked.is_set() or pack.id in refused:
             continue
         try:
             outcome = run_pack(job, pack, asked.is_set, note)
         except (DataError, LedgerError, SpecError) as error:
-            troubles[str(error)] = None
+            refused[pack.id] = str(error)
             continue
         outcomes.add(outcome)
         for cell in open_cells:

@@ -151,6 +151,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["clean", "file"], "file"),
     (["clean", "empty", "--remove", "cells"], "cells"),
     (["data", "fetch", "nosuch"], "nosuch"),
+    (["rho", "--kl-anneal", f"{10**400}:5"], "kl-anneal"),
     (["data", "list", "--data-dir", "nowhere"], "nowhere"),
 ]
 PLOT_MISTAKES: list[tuple[list[str], int, str]] = [
@@ -404,6 +405,23 @@ def test_data_list_knows_what_is_embedded(here: Path) -> None:
     assert found["omniglot:lake"]["found"] is None
     assert "mnist:embedded" in sweep("data", "list").stdout
     assert sweep("data", "fetch", "mnist").exit_code == 0
+    assert sweep("data", "fetch", "mnist", "--data-dir", "~nobody-of-this-name/x").exit_code == 0, (
+        "a folder of that name"
+    )
+
+
+def test_a_plan_for_gpus_that_are_elsewhere_is_not_timed_here(here: Path) -> None:
+    request = ["rho", *TINY, "--datasets", "bars.npz", "--plan-only", "--gpus-per-trial", "1", "--probe"]
+    done = sweep(*request)
+    assert done.exit_code == 0, done.stderr
+    assert "no complete cell of mlp2x3h6, batch 8 on the GPUs elsewhere yet" in done.stdout
+
+
+def test_a_folder_whose_name_is_no_text_is_recorded_all_the_same(here: Path) -> None:
+    (here / "d\udcff\x7f").mkdir()
+    done = sweep("rho", *TINY, "--datasets", "bars.npz", "--plan-only", "--data-dir", "d\udcff\x7f")
+    assert done.exit_code == 0, done.stderr
+    assert Ledger(here / "results").requests()[0]["settings"]["data_dir"].endswith("d\udcff\x7f")
 
 
 def test_status_show_and_clean_speak_of_the_same_cells(here: Path) -> None:

@@ -118,11 +118,11 @@ def test_what_differs_between_the_curves_of_a_panel_is_in_their_labels(make_resu
     critical = {curve.key: {"verdict": f"verdict {i}"} for i, curve in enumerate(found)}
     best = {curve.data: -float(i) for i, curve in enumerate(found[::-1])}
     title, labels = panel_legend(found, critical, best, 30, 0.4)
-    assert title == "K = 5, 3,000 steps, 1 seed"
+    said = [f"−{-best[data]:.2f} ({data[0]})" for data in dict.fromkeys(curve.data for curve in found)]
+    assert title == f"K = 5, 3,000 steps, 1 seed, best ELBO {', '.join(said)}"
     for i, (curve, label) in enumerate(zip(found, labels, strict=True)):
         bits = "no free bits" if curve["free_bits"] is None else "free bits 0.5 nats"
-        end = f"best ELBO −{-best[curve.data]:.2f}"
-        assert label == f"{curve.name}, {curve.content}, {bits}, no $\\rho_c$: verdict {i}, {end}"
+        assert label == f"{curve.name}, {curve.content}, {bits}, no $\\rho_c$: verdict {i}"
 
 
 def test_words_wrap_between_and_never_within() -> None:

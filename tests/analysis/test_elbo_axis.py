@@ -34,6 +34,12 @@ def height(ax: Axes, value: float) -> float:
     return float((display - ax.bbox.y0) / ax.bbox.height)
 
 
+def test_absurd_numbers_are_drawn_as_far_as_floats_go() -> None:
+    ax = drawn([-1e308, 0.0])
+    ax.figure.draw_without_rendering()  # type: ignore[union-attr]
+    assert np.isfinite(ax.get_ylim()).all()
+
+
 @pytest.mark.parametrize("lowest", [-0.3, -3.0, -42.0, -900.0])
 def test_nothing_leaves_the_panel_and_ticks_are_true_and_apart(lowest: float) -> None:
     ax = drawn([lowest, -0.1, 0.0])

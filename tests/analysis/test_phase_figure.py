@@ -123,6 +123,19 @@ def test_curves_that_coincide_are_both_seen(make_results: Callable[..., list[Cel
     assert alone.get_markerfacecolor() == alone.get_color()
 
 
+def test_curves_of_two_data_sets_and_two_settings_are_told_apart_from_their_neighbours(
+    make_results: Callable[..., list[Cell]], tmp_path: Path
+) -> None:
+    """Of two curves that differ in data alone or in a setting alone, which may coincide, just one is wide."""
+    for k in (5, 9):
+        make_results(tmp_path, datasets=BOTH, objective={"ou_samples": k})
+    frame = gather([tmp_path]).frame
+    drawn = zip(curves(frame), lines(draw_phase_transition(frame).axes[0], "median"), strict=True)
+    for (a, one), (b, other) in itertools.combinations(drawn, 2):
+        if (a.data == b.data) != (a["ou_samples"] == b["ou_samples"]):
+            assert (one.get_linewidth() > 1.5) != (other.get_linewidth() > 1.5)
+
+
 def test_critical_rho_is_marked_where_it_was_found(make_frame: MakeFrame) -> None:
     frame = make_frame(datasets=BOTH, seeds=(0, 1, 2))
     found = CriticalRho()(frame)
@@ -142,14 +155,14 @@ def test_no_transition_marks_nothing_and_says_so(make_frame: MakeFrame) -> None:
 def test_legend_says_what_defines_the_curve(make_frame: MakeFrame) -> None:
     frame = make_frame(datasets=BOTH)
     texts = legend_texts(draw_phase_transition(frame))
-    assert texts[0] == "K = 5, 3,000 steps, 1 seed"
+    best = summarise(frame).groupby("dataset")["elbo_median"].max().map(lambda value: f"−{-value:.2f}")
+    words = f"K = 5, 3,000 steps, 1 seed, best ELBO {best['glyphs']} (glyphs), {best['mnist']} (mnist)"
+    assert texts[0].replace(",\n", ", ") == words
     assert [text.split(", ")[0] for text in texts[1:]] == ["glyphs:embedded", "mnist:embedded"]
     contents = [curve.content for curve in curves(frame)]
     assert [text.split(", ")[1].rstrip(",\n").split(",")[0] for text in texts[1:]] == contents
     for text, (_, row) in zip(texts[1:], CriticalRho()(frame).iterrows(), strict=True):
         assert f"(grid {row['bracket_low']:g}–{row['bracket_high']:g})" in text
-        best = summarise(frame)[lambda s, row=row: s["dataset"] == row["dataset"]]["elbo_median"].max()
-        assert text.endswith(f"best ELBO −{-best:.2f}")
 
 
 def test_incomplete_cells_leave_marks_beneath_the_curve(make_frame: MakeFrame) -> None:

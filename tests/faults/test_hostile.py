@@ -196,6 +196,10 @@ COMPLETE: dict[str, Harm] = {
     "a later bound is a pipe": pipe(in_cell("eval-2.json")),
     "a later bound links out": link(in_cell("eval-2.json")),
     "a later bound is deep": content(in_cell("eval-2.json"), DEEP),
+    "a later bound is of more images than there are numbers": content(
+        in_cell("eval-2.json"), '{"schema": 1, "samples": 2, "ll": -1.5, "examples": 1%s, "asked": 5}' % ("0" * 30)
+    ),
+    "a metric is as large as floats go": values(RESULT, kl_top=1e308, elbo=-1e308),
     "a later bound is of no kind": content(
         in_cell("eval-2.json"), '{"schema": 1, "samples": {}, "ll_2": [], "value": {}}'
     ),

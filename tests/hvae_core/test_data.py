@@ -113,15 +113,28 @@ def test_beside_an_argument_the_variable_may_mean_nothing(tmp_path: Path, monkey
         fetch_dataset("mnist:grey")
 
 
-def test_files_that_lie_elsewhere_are_copied_to_where_they_are_asked_for(tmp_path: Path) -> None:
+def test_files_that_lie_elsewhere_are_copied_to_where_they_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is fetched for machines without network is to be there, not in this machine's cache."""
     there = touch(tmp_path / "cache" / "mnist", *IDX)
     asked = tmp_path / "shared"
     asked.mkdir()
+    (tmp_path / "other").mkdir()
     files = fetch_dataset("mnist:grey", asked)
     assert [file.parent for file in files] == [asked / "mnist"] * 2
     assert [file.read_bytes() for file in files] == [file.read_bytes() for file in there]
     assert fetch_dataset("mnist:grey") == there
+    assert {path.name for path in asked.rglob("*")} == {"mnist", *IDX}
+
+    def full(source: Path, target: Path) -> None:
+        target.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(DataError, match="could not be copied .*: No space left on device"):
+        fetch_dataset("mnist:grey", tmp_path / "other")
+    assert not list((tmp_path / "other" / "mnist").iterdir())
 
 
 def test_files_lie_in_the_folder_or_in_the_directory_itself(tmp_path: Path) -> None:

@@ -96,6 +96,7 @@ def test_what_is_no_model_is_named_in_one_line(text: str) -> None:
         (ObjectiveSpec, {"ou_samples": 2.5}),
         (ObjectiveSpec, {"iwae_k": True}),
         (ObjectiveSpec, {"kl_anneal": (0, 1.5)}),
+        (ObjectiveSpec, {"kl_anneal": (0, 10**10)}),
         (TrainSpec, {"lr": 10**400}),
         (TrainSpec, {"steps": 100.5}),
         (TrainSpec, {"batch_size": 8.0}),

@@ -130,13 +130,20 @@ def test_as_many_packs_as_workers(here: Path) -> None:
     assert "--plan-only" in done.stderr
 
 
-@pytest.mark.parametrize("options", [["--gres", "gpu:a100:1"], ["--gpus-per-node=1"], ["--gpus", "2"]])
-def test_packs_are_planned_for_the_gpus_of_the_job(options: list[str], here: Path) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [["--gres", "gpu:a100:1"], ["--gpus-per-node=1"], ["--gpus", "2"], ["--tres-per-task", "cpu:4,gres/gpu:1"]],
+)
+def test_packs_are_planned_for_the_gpus_of_the_job(
+    options: list[str], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A GPU takes the seeds of a model together; the machine that submits has none."""
     request = ["--dry-run", "--", *TINY, "--seeds", "3"]
     assert "packs: 1\n" in sweep("submit", *options, *request).stderr
-    assert "packs: 3\n" in sweep("submit", "--gres", "tmp:1", *request).stderr
+    assert "packs: 3\n" in sweep("submit", "--gres", "tmp:1", "--gpus", "0", *request).stderr
     assert "packs: 3\n" in sweep("submit", *options, *request, "--gpus-per-trial", "0").stderr
+    monkeypatch.setenv("HVAE_GPUS_PER_TRIAL", "0")
+    assert "packs: 3\n" in sweep("submit", *options, *request).stderr
 
 
 def test_nothing_is_cancelled_where_nothing_is(here: Path) -> None:
