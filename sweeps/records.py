@@ -15,6 +15,7 @@ from sweeps.files import MAX_BYTES, DamagedFileError, fingerprint, is_finite, re
 
 METRICS = ("elbo", "recon", "kl_total", "kl_top", "au_top")
 COMPANIONS = ("history.csv", "weights.safetensors")
+LARGEST = 1e100  # of a metric: sums and squares of such still have a float, and no training comes near it
 MAX_HASHED_BYTES = 2**16  # larger files are hashed only when they are used
 EVALUATION = re.compile(r"eval-([1-9]\d{0,8})\.json")
 
@@ -91,8 +92,8 @@ def read_result(path: Path, cell: Cell) -> dict[str, Any] | None:
     layers = [f"{name}_{i}" for name in ("kl", "au", "au_path") for i in range(1, cell.model.depth + 1)]
     for name in (*METRICS, *layers):
         value = result.get(name)
-        if not is_finite(value):
-            raise DamagedFileError(path, f"{name} is {str(value)[:40]!r}, not a finite number")
+        if not (isinstance(value, int | float) and is_finite(value) and abs(value) <= LARGEST):
+            raise DamagedFileError(path, f"{name} is {str(value)[:40]!r}, not a number that a model has")
     return result
 
 
