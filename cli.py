@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib import metadata
 from pathlib import Path
@@ -21,14 +21,14 @@ from rich.live import Live
 from rich.text import Text
 
 from analysis.command import plot
-from hvae_core.data import BINARISE, fetch_dataset, list_datasets
+from hvae_core.data import fetch_dataset, list_datasets
 from hvae_core.sources import expanded
-from hvae_core.spec import PRECISIONS, SMOOTHINGS, SpecError
+from hvae_core.spec import SpecError
 from sweeps import options
 from sweeps.clean import KINDS
 from sweeps.command import CONTEXT, Group, console, fail, layer_options, setting, spelled, together
 from sweeps.exits import ERROR, SIGNAL
-from sweeps.loggers import LOGGERS, check_loggers
+from sweeps.loggers import check_loggers
 from sweeps.request import (
     grid_models,
     ledger_at,
@@ -40,6 +40,7 @@ from sweeps.request import (
     sweep_spec,
 )
 from sweeps.resources import Resources, local_resources, planned_resources
+from sweeps.settings import DATASETS, MODEL, OBJECTIVE, OU_SAMPLES, RUNNING, TRAINING, rho_setting
 from sweeps.slurm import has_gpus
 from sweeps.submissions import BACKENDS, Backend, Submission, new_name
 from sweeps.submit import SubmitCommand, plan_request, scheduler_options, script_of, submit_job
@@ -56,64 +57,6 @@ WATCH_SECONDS = 3.0
 @click.version_option(metadata.version("hvae-sweep"), prog_name="hvae-sweep")
 def sweep() -> None:
     """Train grids of hierarchical VAEs and measure the unsmoothed models."""
-
-
-MODEL = setting("--model", multiple=True, default=["mlp4x40"], metavar="MODEL...", help="mlp4x40, mlp64-32-16-8 ...")
-DATASETS = setting(
-    "--datasets",
-    multiple=True,
-    default=["mnist"],
-    metavar="DATA...",
-    help="Names, name:source, or paths of .npz files.",
-)
-OU_SAMPLES = setting("--ou-samples", type=int, default=5, help="K: correlated samples of each smoothed function.")
-OBJECTIVE = together(
-    OU_SAMPLES,
-    setting("--smoothing", type=click.Choice(SMOOTHINGS), default="mean_std", help="What U_rho acts on."),
-    setting("--beta-top", metavar="BETA|matched", help="Weight of the top KL; matched: c(rho, K), unsmoothed."),
-    setting("--kl-anneal", metavar="A:B", help="KL weight 0 for A steps, up to 1 over B more; 1%:50% of the run."),
-    setting("--free-bits", type=float, help="Floor in nats under each layer's KL."),
-    setting("--iwae-k", type=int, default=1, help="Importance samples of the objective; 1: the ELBO."),
-)
-TRAINING = together(
-    setting("--seeds", multiple=True, default=["1"], metavar="N|SEEDS", help="A count, or the seeds: 0,1,7 or 4:9."),
-    setting("--steps", type=int, default=100_000, help="Optimiser steps of every model."),
-    setting("--batch-size", type=int, default=100, help="Images in a minibatch."),
-    setting("--lr", type=float, default=1e-3, help="Adam's learning rate."),
-    setting("--precision", type=click.Choice(PRECISIONS), default="float32", help="Of training and evaluation."),
-    setting("--binarise", type=click.Choice(BINARISE), default="static", help="How grey images become binary."),
-    setting("--data-dir", type=click.Path(), help="Where data files lie."),
-    setting("--eval-every", type=int, default=0, help="Steps between evaluations on validation images; 0: at the end."),
-    setting("--ll-examples", type=int, default=500, help="Test images for the bound L_100; 0: leave it out."),
-)
-RUNNING = together(
-    setting("--out", type=click.Path(), default="results", help="Results directory; what is complete there stays."),
-    setting("--keep", type=click.Choice(("weights", "none")), default="weights", help="What to keep of a model."),
-    setting("--pack", default="auto", metavar="auto|N", help="Models that train together as one stacked model."),
-    setting("--gpus-per-trial", type=float, help="GPUs of each trial.  [default: 1 where there are GPUs]"),
-    setting("--cpus-per-trial", type=int, default=1, help="CPU cores of each trial."),
-    setting(
-        "--address",
-        environment=["RAY_ADDRESS"],
-        default="local",
-        help="local: a Ray of our own; auto or HOST:PORT: one that runs.",
-    ),
-    setting("--max-failures", type=int, default=2, help="How often a trial whose worker died is started again."),
-    setting("--fail-fast", is_flag=True, help="Stop at the first cell that fails or diverges, or worker that dies."),
-    setting("--log", type=click.Choice(LOGGERS), multiple=True, help="Write each cell that ends as a run there too."),
-    setting("--retry-failed", is_flag=True, help="Run failed and diverged cells again."),
-    click.option("--dry-run", "-n", is_flag=True, help="Say what is missing and how long it takes; run nothing."),
-    click.option("--probe", is_flag=True, help="Time a few steps for the estimate where no complete cell tells."),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-    click.option("--plan-only", is_flag=True, help="Record the request for `hvae-sweep work` and run nothing."),
-    click.option("--workers", type=click.IntRange(1), help="With --plan-only: how many are to share the packs."),
-)
-
-
-def rho_setting(*default: str) -> Callable[[Any], Any]:
-    """Declare --rho with a command's own default."""
-    text = "Values in [0, 1] or start:stop:step."
-    return setting("--rho", multiple=True, default=default, metavar="RHO...", help=text)
 
 
 @sweep.command()

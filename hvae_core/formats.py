@@ -183,7 +183,7 @@ def read_strokes(path: Path) -> Bytes:
                 image[:] = _stroke(archive.read(entry), f"{path}: {entry.filename}")
     except DataError:
         raise
-    except (*UNREADABLE, RuntimeError, NotImplementedError) as error:
+    except (*UNREADABLE, RuntimeError) as error:
         raise DataError(f"{path}: not a whole zip file, it is corrupt or truncated ({why(error)})") from error
     if not len(ink):
         raise DataError(f"{path}: holds no drawing named <set>/<alphabet>/character<k>/<id>_<drawer>.png")
@@ -239,7 +239,7 @@ def read_npz(path: Path) -> Arrays:
             parts = {key: archive[key] for key in ("train", "valid", "test") if key in archive.files}
     except DataError:
         raise
-    except (*UNREADABLE, RuntimeError, NotImplementedError, SyntaxError, TypeError, AttributeError) as error:
+    except (*UNREADABLE, RuntimeError, SyntaxError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: cannot be read as an npz without pickled objects ({why(error)})") from error
     for key in ("train", "test"):
         if key not in parts:
