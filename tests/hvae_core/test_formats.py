@@ -194,6 +194,15 @@ def lying_png(width: int, height: int) -> bytes:
 
 
 GOOD_IDX = idx(grey(3, 4, 4))
+
+
+def marked(content: bytes, at: int, value: int) -> bytes:
+    """Set a byte of a zip's first entry, `at` in its own header, and two further on in the directory's copy of it."""
+    changed = bytearray(content)
+    changed[at] = changed[content.index(b"PK\x01\x02") + at + 2] = value
+    return bytes(changed)
+
+
 GOOD_ZIP = zipped(**{STROKE.format(1): stroke(INK)})
 HALF = np.full((784, 2), 0.5)
 
@@ -222,6 +231,8 @@ BAD: dict[str, tuple[Callable[[Path], object], bytes, str]] = {
     "zip is no zip": (read_strokes, b"PK but no more", "not a whole zip file"),
     "zip truncated": (read_strokes, GOOD_ZIP[:-30], "not a whole zip file"),
     "zip damaged inside": (read_strokes, GOOD_ZIP[:90] + b"\0\0\0\0" + GOOD_ZIP[94:], "corrupt or truncated"),
+    "zip with a password": (read_strokes, marked(GOOD_ZIP, 6, 1), "corrupt or truncated (File "),
+    "zip of an unknown compression": (read_strokes, marked(GOOD_ZIP, 8, 97), "compression method is not supported"),
     "zip of other things": (read_strokes, zipped(**{"a.txt": b"x"}), "holds no drawing"),
     "zip with a text as PNG": (
         read_strokes,

@@ -117,8 +117,20 @@ def test_what_others_hold_is_no_failure_of_a_worker_that_does_not_wait(ledger: L
 
 
 def test_data_that_are_gone_keep_no_worker_from_the_rest(
-    ledger: Ledger, spec: SweepSpec, tmp_path: Path, write_images: Callable[..., Path]
+    ledger: Ledger,
+    spec: SweepSpec,
+    tmp_path: Path,
+    write_images: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """It looks at each pack that it cannot do once: while it holds such a claim, those who could do it see it taken."""
+    tried: list[str] = []
+
+    def train(job: Job, pack: Pack, *more: Any) -> str:
+        tried.append(pack.id)
+        return run_pack(job, pack, *more)
+
+    monkeypatch.setattr("sweeps.work.run_pack", train)
     planned(ledger, spec)
     other = write_images(tmp_path / "other.npz", side=5)
     data = DataSource.of(str(other), load_dataset(str(other)))
@@ -133,6 +145,7 @@ def test_data_that_are_gone_keep_no_worker_from_the_rest(
     assert "other.npz" in troubles[0]
     assert {ledger.state(cell.id) for cell in spec.cells()} == {"complete"}
     assert {ledger.state(cell.id) for cell in lost.cells()} == {"pending"}
+    assert len(tried) == len(set(tried)) == len(ledger.packs())
 
 
 def test_a_request_without_gpus_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
