@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ TIMEOUT = 20.0
 
 def cache_dir() -> Path:
     """Return the user's cache directory of this tool, which need not be there yet."""
-    from platformdirs import user_cache_dir
-
+    try:
+        from platformdirs import user_cache_dir
+    except ModuleNotFoundError:  # the core trains with torch and numpy alone; this is what Linux answers
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hvae-sweep"
     return Path(user_cache_dir("hvae-sweep"))
 
 

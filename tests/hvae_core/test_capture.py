@@ -23,7 +23,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero")
 HOST = ("lift_fresh", "scalar_tensor")  # a tensor made of Python's numbers is copied from the host
-cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
 
 def trainer(bars: Dataset, kind: str, device: str = "cpu", captured: bool = True) -> PackTrainer:
@@ -101,7 +101,8 @@ def test_tf32_is_refused_without_a_gpu(bars: Dataset) -> None:
         train_pack(SPEC, [Member()], TrainSpec(1, 2, precision="tf32"), bars)
 
 
-@cuda
+@pytest.mark.cuda
+@needs_gpu
 @pytest.mark.parametrize("kind", KINDS)
 def test_replays_are_eager_steps(bars: Dataset, kind: str) -> None:
     replayed, eager = (trainer(bars, kind, "cuda", captured) for captured in (True, False))
@@ -112,7 +113,8 @@ def test_replays_are_eager_steps(bars: Dataset, kind: str) -> None:
         torch.testing.assert_close(replayed.model.state_dict()[name], value, rtol=1e-3, atol=1e-4)
 
 
-@cuda
+@pytest.mark.cuda
+@needs_gpu
 def test_an_interrupted_replay_goes_on_where_it_was(bars: Dataset, tmp_path: Path) -> None:
     whole, part = trainer(bars, "smoothed", "cuda"), trainer(bars, "smoothed", "cuda")
     for _ in range(20):

@@ -30,6 +30,20 @@ def test_a_pack_without_ray(tmp_path: Path, write_images: Callable[..., Path]) -
     assert lost.stderr.count("\n") == 1
 
 
+def test_embedded_data_need_torch_and_numpy_alone() -> None:
+    """As on a machine that has torch and a GPU, and no network to install anything from."""
+    absent = ("click", "matplotlib", "pandas", "PIL", "platformdirs", "pooch", "pyarrow", "ray", "rich", "safetensors")
+    code = (
+        f"import sys; sys.modules |= dict.fromkeys({(*absent, 'scipy', 'seaborn')}, None)\n"
+        "import runpy; sys.argv[0] = 'hvae_core'; runpy.run_module('hvae_core', run_name='__main__')"
+    )
+    small = ["--model", "mlp1x1h1", "--dataset", "glyphs", "--steps", "1", "--ll-examples", "1", "--device", "cpu"]
+    command = [sys.executable, "-c", code, *small]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["data"]["reference"] == "glyphs:embedded"
+
+
 @pytest.mark.parametrize(
     ("given", "named"),
     [
