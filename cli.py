@@ -22,14 +22,18 @@ from rich.text import Text
 
 from analysis.command import plot
 from hvae_core.data import fetch_dataset, list_datasets
-from hvae_core.sources import expanded
+from hvae_core.data.sources import expanded
 from hvae_core.spec import SpecError
-from sweeps import options
-from sweeps.clean import KINDS
-from sweeps.command import CONTEXT, Group, console, fail, layer_options, setting, spelled, together
-from sweeps.exits import ERROR, SIGNAL
-from sweeps.loggers import check_loggers
-from sweeps.request import (
+from sweeps.cluster.slurm import has_gpus
+from sweeps.cluster.submissions import BACKENDS, Backend, Submission, new_name
+from sweeps.cluster.submit import SubmitCommand, plan_request, scheduler_options, script_of, submit_job
+from sweeps.errors import ERROR, SIGNAL
+from sweeps.ledger.clean import KINDS
+from sweeps.loggers.registry import check_loggers
+from sweeps.options import values
+from sweeps.options.click_commands import CONTEXT, Group, console, fail, layer_options, setting, spelled, together
+from sweeps.options.declared import DATASETS, MODEL, OBJECTIVE, OU_SAMPLES, RUNNING, TRAINING, rho_setting
+from sweeps.options.request import (
     grid_models,
     ledger_at,
     method_objectives,
@@ -39,14 +43,10 @@ from sweeps.request import (
     run_settings,
     sweep_spec,
 )
-from sweeps.resources import Resources, local_resources, planned_resources
-from sweeps.settings import DATASETS, MODEL, OBJECTIVE, OU_SAMPLES, RUNNING, TRAINING, rho_setting
-from sweeps.slurm import has_gpus
-from sweeps.submissions import BACKENDS, Backend, Submission, new_name
-from sweeps.submit import SubmitCommand, plan_request, scheduler_options, script_of, submit_job
+from sweeps.planning.resources import Resources, local_resources, planned_resources
 
 if TYPE_CHECKING:
-    from sweeps.driver import Driver
+    from sweeps.running.driver import Driver
 
 __all__ = ["plot", "sweep"]
 
@@ -66,7 +66,7 @@ def rho(**given: Any) -> int:
 
     The same command again trains exactly what is missing.
     """
-    return _request(given, options.items("model", given["model"]), rho_objectives(given))
+    return _request(given, values.items("model", given["model"]), rho_objectives(given))
 
 
 @sweep.command()
@@ -95,7 +95,7 @@ def methods(**given: Any) -> int:
     for flag, used in (("--free-bits", "free_bits"), ("--kl-anneal", "kl_anneal")):
         if given[used] and all(getattr(objective, used) is None for objective in objectives):
             click.echo(f"note: {flag} is used by none of these methods", err=True)
-    return _request(given, options.items("model", given["model"]), objectives)
+    return _request(given, values.items("model", given["model"]), objectives)
 
 
 @sweep.command("depth-width")
@@ -124,8 +124,8 @@ def work(directory: str, wait: bool) -> int:
     No Ray. Any number may run at once, on any hosts that share the directory. With --no-wait, what others hold at the
     end is theirs and counts in no exit status. SIGUSR1, as SIGTERM, lets it write a checkpoint and stop: exit 138.
     """
-    from sweeps.driver import exit_status, say
-    from sweeps.work import held_elsewhere, work_through
+    from sweeps.running.driver import exit_status, say
+    from sweeps.running.worker import held_elsewhere, work_through
 
     ledger = ledger_at("directory", directory)
     if not ledger.requests():
@@ -180,8 +180,8 @@ def submit(
 @click.argument("directory", type=click.Path())
 def cancel(directory: str) -> None:
     """Cancel what was submitted for DIRECTORY and may still run; its workers write checkpoints first."""
-    from sweeps.submissions import cancel as stop
-    from sweeps.submissions import job_states, submissions
+    from sweeps.cluster.submissions import cancel as stop
+    from sweeps.cluster.submissions import job_states, submissions
 
     live = [state.submission for state in job_states(submissions(results_at("directory", directory))) if state.live]
     for job in live:
@@ -203,9 +203,9 @@ def evaluate(directory: str, samples: int, examples: int, data_dir: str | None, 
     """Add the bound L_k to complete cells of DIRECTORY from their weights, in eval-<k>.json beside the result."""
     import torch
 
-    from sweeps.driver import say
-    from sweeps.later import LaterBound
-    from sweeps.progress import duration
+    from sweeps.running.driver import say
+    from sweeps.trained.later_bounds import LaterBound
+    from sweeps.watching.live_progress import duration
 
     ledger = ledger_at("directory", directory)
     if not ledger.requests():
@@ -231,8 +231,8 @@ def evaluate(directory: str, samples: int, examples: int, data_dir: str | None, 
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(directory: str, watch: bool, as_json: bool) -> None:
     """Say what is done and what is going on in DIRECTORY, wherever it runs, with the curves so far."""
-    from sweeps.status import read_status
-    from sweeps.submissions import Queue
+    from sweeps.cluster.submissions import Queue
+    from sweeps.watching.status import read_status
 
     ledger = results_at("directory", directory)
     found, queue = read_status(ledger), Queue(ledger)
@@ -262,7 +262,7 @@ def status(directory: str, watch: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(cell: str, out: str, as_json: bool) -> None:
     """Print everything about CELL, a folder such as results/cells/<id>, or the beginning of an id."""
-    from sweeps.show import cell_facts, find_cell, lines
+    from sweeps.watching.show import cell_facts, find_cell, lines
 
     facts = cell_facts(find_cell(cell, ledger_at("out", out).root))
     click.echo(json.dumps(facts) if as_json else "\n".join(lines(facts)))
@@ -274,8 +274,8 @@ def show(cell: str, out: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def clean(directory: str, remove: tuple[str, ...], as_json: bool) -> None:
     """Say what takes room in DIRECTORY, and remove what is asked for; records of cells always stay."""
-    from sweeps.clean import clean as remove_from
-    from sweeps.clean import rooms
+    from sweeps.ledger.clean import clean as remove_from
+    from sweeps.ledger.clean import rooms
 
     ledger = results_at("directory", directory)
     found = remove_from(ledger, remove) if remove else rooms(ledger)
@@ -326,8 +326,8 @@ def data_fetch(names: tuple[str, ...], data_dir: str | None) -> None:
 
 def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[Any]) -> int:
     """Run a request, or only say what it would do."""
-    from sweeps.driver import Driver
-    from sweeps.job import Job
+    from sweeps.planning.pack_options import Job
+    from sweeps.running.driver import Driver
 
     ctx = click.get_current_context()
     dry_run, plan_only, workers, probe, as_json = (
@@ -386,7 +386,7 @@ def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
 
 
 def _write_tables(root: Path, out: Console) -> None:
-    from analysis.gather import gather, write_tables
+    from analysis.frames.gather import gather, write_tables
 
     gathered = gather([root])
     for note in gathered.notes:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hvae_core.spec import SpecError
-from sweeps import options
-from sweeps.command import CONTEXT, Group, together
+from sweeps.options import values
+from sweeps.options.click_commands import CONTEXT, Group, together
 
 if TYPE_CHECKING:
-    from analysis.report import Report
+    from analysis.reports.report import Report
 
 FORMATS = ("png", "pdf", "svg")
 
@@ -84,7 +84,7 @@ def phase_transition(**given: Any) -> None:
 
     Writes the figure, its csv and a csv of the critical values, which are also printed.
     """
-    from analysis.phase_transition import phase_transition as draw
+    from analysis.reports.phase_transition import phase_transition as draw
 
     asked = Asked.of(**given)
     _say(draw(asked.results, asked.out, asked.formats, asked.title, asked.datasets, asked.models))
@@ -98,7 +98,7 @@ def collapse(rho: tuple[str, ...], active: Any, **given: Any) -> None:
 
     mean averages the sampling noise of lower layers out; path counts from one sampled path, as Burda et al.'s code.
     """
-    from analysis.collapse import collapse as draw
+    from analysis.reports.collapse import collapse as draw
 
     asked, rhos = Asked.of(**given), _floats("rho", rho)
     _say(draw(asked.results, asked.out, asked.formats, asked.title, asked.datasets, asked.models, active, rhos))
@@ -108,7 +108,7 @@ def collapse(rho: tuple[str, ...], active: Any, **given: Any) -> None:
 @together(FIGURE, ONLY_RHO)
 def training(rho: tuple[str, ...], **given: Any) -> None:
     """Draw validation ELBO and top KL over training steps, as in the paper's Figure 2."""
-    from analysis.training import training as draw
+    from analysis.reports.training import training as draw
 
     asked, rhos = Asked.of(**given), _floats("rho", rho)
     _say(draw(asked.results, asked.out, asked.formats, asked.title, asked.datasets, asked.models, rhos))
@@ -121,7 +121,7 @@ def training(rho: tuple[str, ...], **given: Any) -> None:
 @ONLY
 def table(style: str, context: bool, **given: Any) -> None:
     """Print and write KL, active units of each layer, ELBO and L_k of methods, as in the paper's Tables 1 to 4."""
-    from analysis.tables import table as tabulate
+    from analysis.reports.table import table as tabulate
 
     asked = Asked.of(**given)
     _say(tabulate(asked.results, asked.out, style, context, asked.datasets, asked.models), document=True)
@@ -132,7 +132,7 @@ def table(style: str, context: bool, **given: Any) -> None:
 @click.option("--cells", multiple=True, metavar="ID...", help="Beginnings of cell ids.  [default: four over rho]")
 def samples(cells: tuple[str, ...], **given: Any) -> None:
     """Draw samples and reconstructions of chosen cells: what a collapsed top layer means."""
-    from analysis.samples import samples as draw
+    from analysis.reports.samples import samples as draw
 
     asked, chosen = Asked.of(**given), _items("cells", cells)
     _say(draw(asked.results, asked.out, asked.formats, asked.title, asked.datasets, asked.models, chosen))
@@ -158,9 +158,9 @@ def _path(name: str, text: str) -> Path:
         raise SpecError(f"{name}: {text!r} is not allowed; it must begin with the ~ of a known user") from error
 
 
-def _items(name: str, values: Sequence[str]) -> list[str]:
-    return options.items(name, values) if values else []
+def _items(name: str, given: Sequence[str]) -> list[str]:
+    return values.items(name, given) if given else []
 
 
-def _floats(name: str, values: Sequence[str]) -> tuple[float, ...]:
-    return options.floats(name, values) if values else ()
+def _floats(name: str, given: Sequence[str]) -> tuple[float, ...]:
+    return values.floats(name, given) if given else ()

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from hvae_core.data import Dataset, load_dataset
-from hvae_core.memory import member_bytes
 from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, Precision, TrainSpec
-from hvae_core.train import PackTrainer
+from hvae_core.training.memory import member_bytes
+from hvae_core.training.trainer import PackTrainer
 
 RHOS = (0.5, 0.8, 0.9, 1.0)
 

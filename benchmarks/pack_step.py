@@ -22,7 +22,7 @@ from torch import Tensor
 from benchmarks.plain_loop import PlainHVAE, steps
 from hvae_core.data import load_dataset
 from hvae_core.spec import PRECISIONS, Member, ModelSpec, ObjectiveSpec, TrainSpec
-from hvae_core.train import DTYPES, PackTrainer
+from hvae_core.training.trainer import DTYPES, PackTrainer
 
 
 def products(spec: ModelSpec, pixels: int, batch: int, ou_samples: int) -> list[tuple[int, int, int]]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 from torch.utils.data import DataLoader, TensorDataset
 
-from hvae_core.layers import SIGMA_FLOOR, SOFTPLUS_SHIFT
+from hvae_core.networks.stacked import SIGMA_FLOOR, SOFTPLUS_SHIFT
 from hvae_core.spec import ModelSpec
 
 

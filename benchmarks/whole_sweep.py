@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from sweeps.resources import usable_cpus
+from sweeps.planning.resources import usable_cpus
 
 
 def main() -> None:

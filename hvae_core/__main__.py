@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from hvae_core.data import BINARISE, DataError, load_dataset
-from hvae_core.evaluate import choose_examples, evaluate, importance_bound
+from hvae_core.evaluation.evaluate import choose_examples, evaluate, importance_bound
 from hvae_core.spec import (
     PRECISIONS,
     SMOOTHINGS,
@@ -26,7 +26,7 @@ from hvae_core.spec import (
     TrainSpec,
     check_precision,
 )
-from hvae_core.train import PackTrainer, train_pack
+from hvae_core.training.trainer import PackTrainer, train_pack
 
 
 def main() -> int:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sweeps.load import TrainedCell
+    from sweeps.trained.load import TrainedCell
 
 
 def load_cell(path: Path | str) -> TrainedCell:
-    """Load a trained model back from `results/cells/<id>`; see `sweeps.load.load_cell`."""
-    from sweeps.load import load_cell as load  # torch is loaded only when a model is
+    """Load a trained model back from `results/cells/<id>`; see `sweeps.trained.load.load_cell`."""
+    from sweeps.trained.load import load_cell as load  # torch is loaded only when a model is
 
     return load(path)

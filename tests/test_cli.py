@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import cli
-from sweeps.claims import Claim
-from sweeps.ledger import Ledger
+from sweeps.ledger.claims import Claim
+from sweeps.ledger.ledger import Ledger
 
 TINY = ["--model", "mlp2x3h6", "--rho", "0.5", "1", "--steps", "6", "--batch-size", "8", "--ll-examples", "5"]
 
@@ -271,7 +271,7 @@ def test_complete_cells_are_untouched_and_start_no_ray(here: Path, monkeypatch: 
     ledger = Ledger(here / "results")
     files = [f for cell in ledger.cell_ids() for f in ledger.cell_path(cell).iterdir()]
     before = [(f, f.stat().st_mtime_ns) for f in files]
-    monkeypatch.setitem(sys.modules, "sweeps.runner", None)  # importing it would raise
+    monkeypatch.setitem(sys.modules, "sweeps.running.ray_tune", None)  # importing it would raise
     again = sweep("rho", *TINY, "--datasets", "bars.npz", "--json")
     assert again.exit_code == 0, again.stderr
     facts = json.loads(again.stdout)
@@ -306,7 +306,12 @@ def test_a_complete_request_writes_nothing_and_a_full_disk_costs_no_result(
     def refuse(path: Path, content: bytes) -> None:
         raise OSError(30, "Read-only file system", str(path))
 
-    for module in ("sweeps.files", "sweeps.ledger", "sweeps.driver", "analysis.gather"):
+    for module in (
+        "sweeps.ledger.atomic_files",
+        "sweeps.ledger.ledger",
+        "sweeps.running.driver",
+        "analysis.frames.gather",
+    ):
         monkeypatch.setattr(f"{module}.write_bytes", refuse)
     again = sweep("rho", *TINY, "--datasets", "bars.npz")
     assert again.exit_code == 0, again.stderr
@@ -504,11 +509,12 @@ def test_looking_loads_neither_ray_nor_torch(here: Path) -> None:
 
 def test_planning_and_plotting_load_neither_ray_nor_torch() -> None:
     """`hvae-plot` and the data commands start quickly, and the core needs no sweep library."""
-    code = "import sys, cli, analysis.phase_transition; print([m for m in ('ray', 'torch') if m in sys.modules])"
+    code = (
+        "import sys, cli, analysis.reports.phase_transition; print([m for m in ('ray', 'torch') if m in sys.modules])"
+    )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
     assert found.stdout.strip() == "[]"
-    code = (
-        "import sys, hvae_core.train; print([m for m in ('ray', 'click', 'pandas', 'matplotlib') if m in sys.modules])"
-    )
+    absent = ("ray", "click", "pandas", "matplotlib")
+    code = f"import sys, hvae_core.training.trainer; print([m for m in {absent} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
     assert found.stdout.strip() == "[]"

@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, features
 from scipy.ndimage import distance_transform_edt
 
-from hvae_core.data import checksum
-from hvae_core.formats import pack
-from hvae_core.pixels import Bytes
-from hvae_core.sources import SOURCES
-from hvae_core.splits import SIDE, embedded
+from hvae_core.data.datasets import checksum
+from hvae_core.data.formats import pack
+from hvae_core.data.pixels import Bytes
+from hvae_core.data.sources import SOURCES
+from hvae_core.data.splits import SIDE, embedded
 
 SEED = 20_250_708
 EM = 72  # font size of the rendering that is thinned, in pixels

@@ -12,9 +12,9 @@ import argparse
 from pathlib import Path
 
 from hvae_core.data import load_dataset
-from hvae_core.formats import pack
-from hvae_core.sources import SOURCES
-from hvae_core.splits import embedded
+from hvae_core.data.formats import pack
+from hvae_core.data.sources import SOURCES
+from hvae_core.data.splits import embedded
 
 
 def main() -> None:

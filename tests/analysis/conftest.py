@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.gather import gather
+from analysis.frames.gather import gather
 from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, TrainSpec
-from sweeps.cell import Cell
-from sweeps.ledger import Ledger
+from sweeps.grid.cell import Cell
+from sweeps.ledger.ledger import Ledger
 
 GRID = (0.0, 0.5, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 1.0)
 

@@ -13,12 +13,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 import cli
-from analysis import command, style
-from analysis.collapse_figure import Active
+from analysis import command
 from analysis.command import Asked, plot
-from analysis.tables import STYLES
+from analysis.figures import style
+from analysis.figures.collapse import Active
+from analysis.reports.table import STYLES
 from hvae_core.spec import SpecError
-from sweeps.cell import Cell
+from sweeps.grid.cell import Cell
 
 Make = Callable[..., list[Cell]]
 
@@ -99,7 +100,9 @@ def test_help_loads_nothing_that_draws_or_trains() -> None:
 
 
 def test_what_draws_loads_neither_torch_nor_ray_nor_click() -> None:
-    modules = "analysis.phase_transition, analysis.collapse, analysis.training, analysis.tables, analysis.samples"
+    modules = ", ".join(
+        f"analysis.reports.{name}" for name in ("phase_transition", "collapse", "training", "table", "samples")
+    )
     code = f"import sys, {modules}; print([m for m in ('torch', 'ray', 'click') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
     assert found.stdout.strip() == "[]"

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.plain_loop import PlainHVAE
-from hvae_core.layers import TanhNetwork
-from hvae_core.model import HVAE, Noise
-from hvae_core.objective import Objective
-from hvae_core.smoothing import OrnsteinUhlenbeck
+from hvae_core.networks.stacked import TanhNetwork
 from hvae_core.spec import ModelSpec, ObjectiveSpec
+from hvae_core.systems.hvae import HVAE, Noise
+from hvae_core.systems.smoothing import OrnsteinUhlenbeck
+from hvae_core.training.objective import Objective
 
 B, P, K, RHO = 7, 9, 3, 0.7
 FIRST = "posteriors.0.network.first.weight"  # behind everything else in the backward pass

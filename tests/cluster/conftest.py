@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.ledger import Ledger
+from sweeps.ledger.ledger import Ledger
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 CPUS = 8  # claimed, whatever the machine has: elements that only sleep need none

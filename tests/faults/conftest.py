@@ -22,8 +22,8 @@ import pytest
 from click.testing import CliRunner
 
 import cli
-from sweeps.files import DamagedFileError, read_json
-from sweeps.ledger import Ledger
+from sweeps.ledger.atomic_files import DamagedFileError, read_json
+from sweeps.ledger.ledger import Ledger
 
 COMMAND = str(Path(sys.executable).with_name("hvae-sweep"))
 HOOK = Path(__file__).parent / "hook"

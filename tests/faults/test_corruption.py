@@ -18,9 +18,9 @@ import pandas as pd
 import pytest
 import torch
 
-from sweeps.files import fingerprint
-from sweeps.ledger import Ledger
-from sweeps.records import COMPANIONS, METRICS
+from sweeps.ledger.atomic_files import fingerprint
+from sweeps.ledger.ledger import Ledger
+from sweeps.ledger.validation import COMPANIONS, METRICS
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Ended, Lab

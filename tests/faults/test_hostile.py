@@ -18,9 +18,9 @@ import pytest
 import torch
 
 from sweeps import load_cell
-from sweeps.clean import KINDS
-from sweeps.files import DamagedFileError
-from sweeps.ledger import Ledger, LedgerError
+from sweeps.ledger.atomic_files import DamagedFileError
+from sweeps.ledger.clean import KINDS
+from sweeps.ledger.ledger import Ledger, LedgerError
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Ended, Lab

@@ -19,7 +19,9 @@ CELLS = 5000
 GRID = ["rho", "--model", "mlp1x2h2", "--datasets", "bars.npz", "--rho", "0.02:1:0.02", "--seeds", "100"]
 REQUEST = [*GRID, "--ou-samples", "1", "--steps", "2", "--batch-size", "8", "--ll-examples", "0", "--keep", "none"]
 PACK = ["--pack", "64"]
-GATHER = "import pathlib; from analysis.gather import gather; print(len(gather([pathlib.Path('results')]).frame))"
+GATHER = (
+    "import pathlib; from analysis.frames.gather import gather; print(len(gather([pathlib.Path('results')]).frame))"
+)
 LIMIT = 15.0  # seconds; generous, since machines are busy: the printed numbers are what counts
 
 

@@ -12,9 +12,9 @@ import torch
 from scipy.stats import multivariate_normal
 from torch import Tensor, nn
 
-from hvae_core.gaussian import Normal
-from hvae_core.layers import Likelihood
-from hvae_core.model import HVAE
+from hvae_core.networks.normal import Normal
+from hvae_core.networks.stacked import Likelihood
+from hvae_core.systems.hvae import HVAE
 
 
 class LinearConditional(nn.Module):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hvae_core.formats import DataError, read_npz
+from hvae_core.data.formats import DataError, read_npz
 
 
 def grey(*shape: int) -> NDArray[np.uint8]:

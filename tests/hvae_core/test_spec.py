@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvae_core.model import HVAE
 from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, SpecError, TrainSpec, number
+from hvae_core.systems.hvae import HVAE
 
 
 @pytest.mark.parametrize(

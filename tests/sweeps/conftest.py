@@ -11,9 +11,9 @@ import pytest
 
 from hvae_core.data import Dataset
 from hvae_core.spec import ModelSpec, ObjectiveSpec, TrainSpec
-from sweeps.cell import Cell
-from sweeps.grid import DataSource, SweepSpec, rho_axis
-from sweeps.ledger import Ledger
+from sweeps.grid.cell import Cell
+from sweeps.grid.sweep_spec import DataSource, SweepSpec, rho_axis
+from sweeps.ledger.ledger import Ledger
 
 
 @pytest.fixture

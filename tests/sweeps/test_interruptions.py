@@ -14,12 +14,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hvae_core.train import PackTrainer
-from sweeps.grid import SweepSpec, rho_axis
-from sweeps.job import Job
-from sweeps.ledger import Ledger
-from sweeps.plan import plan_sweep, request_entry
-from sweeps.worker import run_pack
+from hvae_core.training.trainer import PackTrainer
+from sweeps.grid.sweep_spec import SweepSpec, rho_axis
+from sweeps.ledger.ledger import Ledger
+from sweeps.planning.pack_options import Job
+from sweeps.planning.plan import plan_sweep, request_entry
+from sweeps.running.pack import run_pack
 
 RHOS = (0.3, 0.7, 1.0)
 FILES = ("history.csv", "weights.safetensors")
@@ -89,7 +89,10 @@ def numbers(ledger: Ledger, spec: SweepSpec) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def checkpoint_at_every_look() -> Iterator[None]:
-    with mock.patch("sweeps.worker.CHECKPOINT_SECONDS", 0.0), mock.patch("hvae_core.train.CHECKPOINT_SHARE", 1e9):
+    with (
+        mock.patch("sweeps.running.pack.CHECKPOINT_SECONDS", 0.0),
+        mock.patch("hvae_core.training.trainer.CHECKPOINT_SHARE", 1e9),
+    ):
         yield
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sweeps.ledger import Ledger
+from sweeps.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Slurm, Until

@@ -139,11 +139,11 @@ def patch_clock(module: Any) -> None:
 
 
 PATCHES: dict[str, list[Callable[[Any], None]]] = {
-    "sweeps.worker": [patch_worker],
-    "sweeps.files": [patch_files],
-    "sweeps.ledger": [patch_ledger],
-    "hvae_core.checkpoint": [patch_checkpoint],
-    "hvae_core.train": [patch_train],
+    "sweeps.running.pack": [patch_worker],
+    "sweeps.ledger.atomic_files": [patch_files],
+    "sweeps.ledger.ledger": [patch_ledger],
+    "hvae_core.training.checkpoint": [patch_checkpoint],
+    "hvae_core.training.trainer": [patch_train],
 }
 
 
@@ -179,5 +179,5 @@ if FAULTS:
 
         time.time = set_back
         time.time_ns = lambda: int(set_back() * 1e9)
-        for _module in ("sweeps.claims", "sweeps.driver", "sweeps.plan", "sweeps.worker"):
+        for _module in ("sweeps.ledger.claims", "sweeps.running.driver", "sweeps.planning.plan", "sweeps.running.pack"):
             PATCHES.setdefault(_module, []).append(patch_clock)

@@ -1,0 +1,96 @@
+"""Legends in words: what curves share, what each has of its own, and its critical rho with the uncertainty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from analysis.figures import style
+from analysis.frames.curves import DEFAULTS, Curve, annealing_in_words, curves_in_words, settings
+from analysis.summaries.critical import RETURNS, TRANSITION
+
+Key: TypeAlias = tuple[Any, ...]
+
+RHO_C = r"$\rho_c$"
+
+
+def critical_in_words(row: Mapping[str, Any]) -> str:
+    """Say a critical rho: [a, b] is its bootstrap interval over seeds, (grid a–b) the neighbouring rho values."""
+    if row["verdict"] not in (TRANSITION, RETURNS):
+        return f"no {RHO_C}: {row['verdict']}"
+    interval = not math.isnan(row["interval_low"])
+    low, high = (row[f"{'interval' if interval else 'bracket'}_{end}"] for end in ("low", "high"))
+    digits = 3 if high - low < 0.099 else 2
+    value = f"{RHO_C} ≈ {row['rho_critical']:.{digits}f}"
+    around = f"[{low:.{digits}f}, {high:.{digits}f}]" if interval else f"(grid {low:g}–{high:g})"
+    back = " (above half again at the end)" if row["verdict"] == RETURNS else ""
+    return f"{value} {around}{back}"
+
+
+def panel_legend(
+    group: Sequence[Curve],
+    critical: Mapping[Key, Mapping[str, Any]],
+    best: Mapping[Key, float],
+    inches: float,
+    handle: float,
+) -> tuple[str, list[str]]:
+    """Return the title (what all curves share) and one label per curve, to be drawn `handle` inches from the left.
+
+    `critical` holds the row of `CriticalRho` by curve key, `best` the ELBO in nats, by data, that the ELBO axis starts
+    from; text is wrapped to that many inches.
+    """
+    shared, own = curves_in_words(group)
+    ends = [critical_in_words(critical[curve.key]) for curve in group]
+    several, title_ends = len(group) > 1, _best_in_words(group, best)
+    if several and len(best) == 1:  # curves of one data set
+        shared, own = [*own[0][:2], *shared], [words[2:] for words in own]
+    if several and len(set(ends)) == 1 and ends[0].startswith("no "):
+        title_ends, ends = [*title_ends, ends[0]], [""] * len(group)
+    defaults = _defaults(group, own)
+    labels = []
+    for curve, words, end in zip(group, own, ends, strict=True):
+        said = [each for each in words if each not in defaults]
+        if defaults and len(words) - len(said) == len(defaults):
+            said.insert(0, "all as said")
+        said += annealing_in_words([curve])
+        labels.append(wrapped([*map(style.plain, said), *filter(None, [end])], inches - handle))
+    unless = [f"unless said: {defaults[0]}", *defaults[1:]] if defaults else []
+    title = [wrapped([*map(style.plain, shared), *title_ends], inches), wrapped(unless, inches)]
+    return "\n".join(filter(None, title)), labels
+
+
+def _best_in_words(group: Sequence[Curve], best: Mapping[Key, float]) -> list[str]:
+    """Say from where the ELBO axis starts, for each data set where there are several."""
+    of = {curve.data: curve for curve in group}
+    names = [curve["dataset"] for curve in of.values()]
+    said = []
+    for data, curve in of.items():
+        name = curve["dataset"] if names.count(curve["dataset"]) == 1 else f"{curve['dataset']}:{curve['source']}"
+        said.append(f"{best[data]:.2f}".replace("-", "−") + (f" ({style.plain(name)})" if len(of) > 1 else ""))
+    return [f"best ELBO {said[0]}", *said[1:]]
+
+
+def _defaults(group: Sequence[Curve], own: Sequence[Sequence[str]]) -> list[str]:
+    """Say the defaults that would be repeated from label to label: of the settings that differ, if several do."""
+    said = {name: settings(curve)[name] for name, value in DEFAULTS.items() for curve in group if curve[name] == value}
+    repeated = [text for text in said.values() if any(text in words for words in own)]
+    return repeated if len(repeated) > 1 else []
+
+
+def wrapped(words: Sequence[str], inches: float) -> str:
+    """Join words by commas, with a line break before each that would not fit."""
+    room = int(inches * 72 / (0.54 * style.SMALL_POINTS))
+    lines = [words[0]] if words else [""]
+    for word in words[1:]:
+        if _drawn(lines[-1]) + 2 + _drawn(word) > room:
+            lines[-1] += ","
+            lines.append(word)
+        else:
+            lines[-1] += f", {word}"
+    return "\n".join(lines)
+
+
+def _drawn(text: str) -> int:
+    """Characters that are seen: a formula's markup is not."""
+    return len(text.replace(RHO_C, "pc"))

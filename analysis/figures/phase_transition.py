@@ -1,0 +1,282 @@
+"""The phase-transition figure: top KL over rho, with active top units and the unsmoothed ELBO beneath it.
+
+One column per model, one curve per data set and training settings. The line is the median over seeds; small points
+are single seeds and the band runs from the smallest to the largest of them (neither for one seed). A dotted line
+falls from half of the plateau at the critical rho, a bar across its top is its bootstrap interval. Marks below the
+curves stand for cells that are not complete.
+
+The ELBO is there because KL can stay high while the model gets worse: what training maximises at rho < 1 is no bound.
+It is drawn as the difference from the best (see `elbo_axis`). Curves that coincide are both seen: every other one is
+wide, with large hollow markers, and lies beneath.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from analysis.figures import style
+from analysis.figures.elbo_axis import below_best, best_of_each, set_elbo_axis
+from analysis.figures.legend import panel_legend
+from analysis.figures.rho_axis import set_rho_axis
+from analysis.frames.curves import Curve, curves
+from analysis.summaries.critical import CriticalRho
+from analysis.summaries.summary import summarise
+
+MAX_MODELS = 4
+PANELS = {"kl_top": 1.6, "au_top": 0.7, "elbo": 1.1}  # height in inches
+TITLE = "Collapse of the top layer as smoothing is reduced"
+MISSING = {"pending": "|", "failed": "x", "diverged": "x"}
+
+_LEFT, _INNER, _RIGHT, _GAP, _XLABEL, _LINE, _HANDLE = 0.68, 0.42, 0.08, 0.10, 0.38, 0.13, 0.42  # inches
+
+Key: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one curve is drawn."""
+
+    colour: tuple[float, float, float]
+    line: style.Line
+    marker: str
+    wide: bool = False
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """The properties of its line: a wide one can be seen beneath a narrow one."""
+        looks: dict[str, Any] = {"color": self.colour, "linestyle": self.line, "marker": self.marker}
+        if self.wide:
+            hollow = {"markersize": 5.0, "markerfacecolor": "white", "markeredgecolor": self.colour}
+            return {**looks, **hollow, "linewidth": 2.0, "markeredgewidth": 1.0, "zorder": 3}
+        return {**looks, "linewidth": 1.0, "markeredgecolor": "white", "zorder": 3.5}
+
+
+@dataclass
+class Column:
+    """The panels of one model: its curves, where it stands in the figure, the best ELBO by data, and its legend."""
+
+    curves: list[Curve]
+    left: float
+    inches: float
+    margin: float
+    best: dict[Key, float]
+    heading: str = ""
+    labels: list[str] = field(default_factory=list)
+    handles: list[Line2D] = field(default_factory=list)
+
+    @property
+    def lines(self) -> int:
+        """Lines of text in the legend."""
+        return sum(text.count("\n") + 1 for text in (self.heading, *self.labels))
+
+
+def draw_phase_transition(
+    frame: pd.DataFrame, critical: pd.DataFrame | None = None, *, title: bool = True, x_scale: str = "auto"
+) -> Figure:
+    """Draw the figure of a tidy frame: 3.35 inches wide for one model, 7 for two to four; more are left out.
+
+    `critical` is what `CriticalRho` made of the frame, computed here if not given. `x_scale` is auto, linear or
+    stretched (see `rho_axis`). KL and ELBO are in nats per example. Raises ValueError if no cell is complete.
+    """
+    drawn = [curve for curve in curves(frame) if len(curve.complete)]
+    if not drawn:
+        raise ValueError("nothing to draw: no cell is complete")
+    models = models_drawn(drawn)
+    drawn = [curve for curve in drawn if curve["model"] in models]
+    summary = {curve.key: curve for curve in curves(summarise(frame))}
+    found = CriticalRho()(frame) if critical is None else critical
+    thresholds = {curve.key: curve.rows.iloc[0] for curve in curves(found)}
+    looks = _looks(drawn)
+    with style.paper_style():
+        columns = _columns(drawn, models, thresholds, summary, looks)
+        figure = _figure(columns, title)
+        rhos = sorted({float(rho) for curve in drawn for rho in curve.rows["rho"]})
+        for i, column in enumerate(columns):
+            axes = _axes(figure, column, 0.42 if title else 0.22)
+            for curve in column.curves:
+                best = column.best[curve.data]
+                _draw_seeds(axes, below_best(curve.complete, best), looks[curve.key])
+                _draw_curve(axes, below_best(summary[curve.key].rows, best), looks[curve.key])
+                _draw_critical(axes["kl_top"], thresholds[curve.key], looks[curve.key])
+            _scale_panels(axes, column, looks)
+            stretched = set_rho_axis(list(axes.values()), rhos, column.inches, x_scale)
+            axes["elbo"].set_xlabel(_rho_label(column.inches, stretched), labelpad=2)
+            if i == 0:
+                _label_panels(axes, column, {curve.top_width for curve in drawn})
+            _draw_legend(figure, column)
+    return figure
+
+
+def models_drawn(drawn: Sequence[Curve]) -> list[str]:
+    """Models that have a column in the figure: the first four."""
+    return list(dict.fromkeys(curve["model"] for curve in drawn))[:MAX_MODELS]
+
+
+def _looks(drawn: Sequence[Curve]) -> dict[Key, Look]:
+    """Colour by data set and line by settings; colour by settings where there is one data set; markers all differ."""
+    data = list(dict.fromkeys(curve.data for curve in drawn))
+    variants = list(dict.fromkeys(curve.variant for curve in drawn))
+    pairs = list(dict.fromkeys((curve.data, curve.variant) for curve in drawn))
+    looks = {}
+    for curve in drawn:
+        d, v, pair = data.index(curve.data), variants.index(curve.variant), pairs.index((curve.data, curve.variant))
+        line: style.Line = style.LINES[v % len(style.LINES)] if len(data) > 1 else "-"
+        marker = style.MARKERS[pair % len(style.MARKERS)]
+        wide = len(pairs) > 1 and (d + v) % 2 == 0  # neighbours in data or in settings, which may coincide, differ
+        looks[curve.key] = Look(style.colour(d if len(data) > 1 else v), line, marker, wide)
+    return looks
+
+
+def _columns(
+    drawn: Sequence[Curve],
+    models: Sequence[str],
+    thresholds: Mapping[Key, Any],
+    summary: Mapping[Key, Curve],
+    looks: Mapping[Key, Look],
+) -> list[Column]:
+    width = style.COLUMN_INCHES if len(models) == 1 else style.PAGE_INCHES
+    inches = (width - _LEFT - _INNER * (len(models) - 1) - _RIGHT) / len(models)
+    columns = []
+    for i, model in enumerate(models):
+        group = [curve for curve in drawn if curve["model"] == model]
+        best = best_of_each(summary[curve.key] for curve in group)
+        column = Column(group, _LEFT + i * (inches + _INNER), inches, _INNER if i else _LEFT, best)
+        room = inches + column.margin - 0.06
+        column.heading, column.labels = panel_legend(group, thresholds, best, room, _HANDLE)
+        for curve in group:
+            column.handles.append(Line2D([], [], **looks[curve.key].drawn))
+        states = {state for curve in group for state in curve.rows["state"]} - {"complete"}
+        for marker in dict.fromkeys(marker for state, marker in MISSING.items() if state in states):
+            named = sorted(state for state in states if MISSING[state] == marker)
+            column.labels.append(f"{' or '.join(named)} cell")
+            column.handles.append(Line2D([], [], color="0.3", linestyle="", marker=marker, markeredgewidth=0.8))
+        columns.append(column)
+    return columns
+
+
+def _figure(columns: Sequence[Column], title: bool) -> Figure:
+    """Make the figure, as high as its panels and the longest legend need."""
+    width = columns[-1].left + columns[-1].inches + _RIGHT
+    panels = sum(PANELS.values()) + _GAP * (len(PANELS) - 1)
+    height = (0.42 if title else 0.22) + panels + _XLABEL + _LINE * max(column.lines for column in columns) + 0.06
+    figure = style.new_figure(width, height)
+    if title:
+        figure.suptitle(TITLE, y=1 - 0.05 / height, va="top")
+    return figure
+
+
+def _axes(figure: Figure, column: Column, top: float) -> dict[str, Axes]:
+    """Stack the panels of one model under its name; only the lowest has rho labels."""
+    width, height = figure.get_size_inches()
+    axes: dict[str, Axes] = {}
+    for metric, panel in PANELS.items():
+        top += panel
+        box = (column.left / width, 1 - top / height, column.inches / width, panel / height)
+        ax = figure.add_axes(box, sharex=axes.get("kl_top"), label=metric)
+        ax.tick_params(axis="x", which="both", labelbottom=metric == "elbo")
+        axes[metric] = ax
+        top += _GAP
+    axes["kl_top"].set_title(style.plain(column.curves[0]["model"]), pad=4)
+    return axes
+
+
+def _draw_curve(axes: Mapping[str, Axes], rows: pd.DataFrame, look: Look) -> None:
+    """Draw the range and the median over seeds into every panel."""
+    rho, several = rows["rho"].to_numpy(), (rows["n_seeds"] > 1).to_numpy()
+    for metric, ax in axes.items():
+        median, low, high = (rows[f"{metric}_{name}"].to_numpy() for name in ("median", "min", "max"))
+        if several.any():
+            band = ax.fill_between(rho, low, high, where=several, color=look.colour, alpha=0.18, linewidth=0)
+            band.set_gid("range")
+        (line,) = ax.plot(rho, median, **look.drawn)
+        line.set(gid="median", clip_on=False)
+
+
+def _draw_critical(ax: Axes, row: Any, look: Look) -> None:
+    """Drop a dotted line from half of the plateau at the critical rho, with its interval as a bar across the top."""
+    if math.isnan(row["rho_critical"]):
+        return
+    half = CriticalRho.level * row["plateau"]
+    (drop,) = ax.plot([row["rho_critical"]] * 2, [half, 0], color=look.colour, linestyle=":", linewidth=0.9, zorder=2)
+    drop.set_gid("critical")
+    if not math.isnan(row["interval_low"]):
+        ends = [row["interval_low"], row["interval_high"]]
+        (bar,) = ax.plot(ends, [half, half], color=look.colour, linewidth=1.0, marker="|", markersize=5, zorder=4)
+        bar.set(gid="interval", markeredgewidth=1.0)
+
+
+def _draw_seeds(axes: Mapping[str, Axes], cells: pd.DataFrame, look: Look) -> None:
+    """Draw single seeds as small points, where there are several."""
+    several = cells[cells.groupby("rho")["seed"].transform("size") > 1]
+    if len(several):
+        for metric, ax in axes.items():
+            (points,) = ax.plot(several["rho"].to_numpy(), several[metric].astype("float64").to_numpy(), zorder=2)
+            points.set(gid="seeds", color=look.colour, linestyle="", marker=look.marker, markersize=2.2)
+            points.set(alpha=0.4, markeredgewidth=0, clip_on=False)
+
+
+def _scale_panels(axes: Mapping[str, Axes], column: Column, looks: Mapping[Key, Look]) -> None:
+    """Set the vertical scales: KL from 0, units from 0 to D, and room below the KL for cells that are not complete."""
+    kl, units, elbo = axes["kl_top"], axes["au_top"], axes["elbo"]
+    highest = max(float(curve.complete["kl_top"].max()) for curve in column.curves)
+    highest = max(highest, 0.1)
+    rows = 0
+    for curve in column.curves:
+        missing = curve.rows[curve.rows["state"] != "complete"].drop_duplicates(["rho", "state"])
+        rows += bool(len(missing))
+        for state, cells in missing.groupby("state"):
+            height = [-0.055 * highest * rows] * len(cells)
+            (marks,) = kl.plot(cells["rho"].to_numpy(), height, linestyle="", marker=MISSING[str(state)])
+            marks.set(gid=str(state), color=looks[curve.key].colour, markeredgewidth=0.8, clip_on=False)
+    kl.set_ylim(-highest * (0.055 * (rows + 0.7) if rows else 0.03), 1.05 * highest)
+    kl.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    width = column.curves[0].top_width
+    units.set_ylim(-0.06 * width, 1.06 * width)
+    units.set_yticks([0, width // 2, width] if width % 2 == 0 else [0, width])
+    set_elbo_axis(elbo, PANELS["elbo"])
+
+
+def _label_panels(axes: Mapping[str, Axes], column: Column, widths: set[int]) -> None:
+    of = widths.pop() if len(widths) == 1 else "D"
+    labels = {
+        "kl_top": "top-layer KL (nats)",
+        "au_top": f"active top\nunits (of {of})",
+        "elbo": "test ELBO − best\n(nats, stretched)",
+    }
+    for metric, ax in axes.items():
+        ax.set_ylabel(labels[metric], verticalalignment="top", linespacing=1.1)
+        ax.yaxis.set_label_coords(-(_LEFT - 0.03) / column.inches, 0.5)
+
+
+def _rho_label(inches: float, stretched: bool) -> str:
+    if inches < 2.2:
+        return "ρ (stretched axis)" if stretched else "OU correlation ρ"
+    return f"OU correlation ρ{' (axis stretched towards 1)' if stretched else ''}"
+
+
+def _draw_legend(figure: Figure, column: Column) -> None:
+    width, height = figure.get_size_inches()
+    legend = figure.legend(
+        column.handles,
+        column.labels,
+        title=column.heading,
+        loc="upper left",
+        bbox_to_anchor=((column.left - column.margin + 0.06) / width, (_LINE * column.lines + 0.06) / height),
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0,
+        labelspacing=0.2,
+        handlelength=2.2,
+        handletextpad=0.6,
+        alignment="left",
+    )
+    legend.set_gid("legend")

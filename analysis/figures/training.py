@@ -1,0 +1,213 @@
+"""The training figure: validation ELBO and top KL of the unsmoothed models over optimiser steps, as in Figure 2.
+
+One row of panels per data set and model. A line is the median over seeds, its band runs from the smallest to the
+largest of them. Seeds that did not get as far as the others are thin lines of their own; an open marker ends every
+curve whose cells are not complete. The first fifth of a curve and diverging curves may leave the panels: a filled
+triangle on the lower edge of the ELBO panel is where a curve comes from below it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from analysis.figures import style
+from analysis.figures.legend import wrapped
+from analysis.figures.rho_axis import set_rho_axis
+from analysis.figures.training_layout import ENDS, GREY, Look, Row, rows, shade, shares
+from analysis.frames.histories import METRICS
+from analysis.summaries.trajectories import Trajectory
+
+TITLE = "Validation ELBO and top-layer KL over training"
+LABELS = {"elbo": "validation ELBO\n(nats per image)", "kl_top": "top-layer KL\n(nats per image)"}
+FIRST = 0.2  # of a curve's steps may leave the ELBO panel at its lower edge
+
+_LEFT, _INNER, _LABEL, _GAP, _RIGHT, _HEIGHT = 0.64, 0.66, 0.55, 0.14, 0.04, 1.5  # inches
+_LINE, _HANDLE, _BETWEEN, _XLABEL, _BAR, _MOST = 0.125, 0.36, 0.26, 0.38, 0.46, 2.0
+_LETTER = 0.54 * style.SMALL_POINTS / 72
+
+
+def draw_training(found: Sequence[Trajectory], *, title: bool = True) -> Figure:
+    """Draw trajectories into a figure 7 inches wide (see `training_rows` for what it has room for).
+
+    Raises ValueError if there are none.
+    """
+    if not found:
+        raise ValueError("nothing to draw: no cell has a curve")
+    drawn, looks = rows(found)
+    headings = [wrapped(row.heading, style.PAGE_INCHES - 0.12) for row in drawn]
+    above = [_LINE * (heading.count("\n") + 1) + 0.06 for heading in headings]
+    with style.paper_style():
+        legends = [_legend(row) for row in drawn]
+    letters = [len(line) for legend in legends for _, label in legend for line in label.split("\n")]
+    room = _MOST if looks.rhos else _HANDLE + _LETTER * max(letters)
+    panel = (style.PAGE_INCHES - _LEFT - _INNER - _GAP - room - _RIGHT) / 2
+    bar = _BAR if looks.rhos else 0.0
+    heights = [max(_HEIGHT, bar + _LINE * sum(label.count("\n") + 1 for _, label in legend)) for legend in legends]
+    top = 0.26 if title else 0.06
+    thousands = max(each.configuration["steps"] for row in drawn for each in row.drawn) >= 10_000
+    with style.paper_style():
+        height = top + sum(above) + sum(heights) + _BETWEEN * (len(drawn) - 1) + _XLABEL
+        figure = style.new_figure(style.PAGE_INCHES, height)
+        if title:
+            figure.suptitle(TITLE, y=1 - 0.05 / height, va="top")
+        for i, row in enumerate(drawn):
+            figure.text(0.06 / style.PAGE_INCHES, 1 - top / height, headings[i], va="top", fontsize=style.SMALL_POINTS)
+            top += above[i]
+            axes = {metric: _axes(figure, metric, top, panel, heights[i]) for metric in METRICS}
+            for each in row.drawn:
+                _draw_trajectory(axes, each, looks.by_variant[each.configuration.variant], many=bool(looks.rhos))
+            _scale_panels(axes, row, thousands)
+            _mark_ends(axes, row, [looks.by_variant[each.configuration.variant] for each in row.drawn])
+            if row is drawn[-1]:
+                for ax in axes.values():
+                    ax.set_xlabel(f"optimiser steps{' (thousands)' if thousands else ''}", labelpad=2)
+            if bar:
+                _draw_bar(figure, looks.rhos, style.PAGE_INCHES - room - _RIGHT, top)
+            _draw_legend(figure, legends[i], style.PAGE_INCHES - room - _RIGHT, top + bar)
+            top += heights[i] + _BETWEEN
+    return figure
+
+
+def _legend(row: Row) -> list[tuple[Line2D, str]]:
+    """Return handles and labels of a row: its configurations, then the markers of curves that are not complete."""
+    legend = [
+        (Line2D([], [], color=look.colour, linestyle=look.line, marker=look.marker), wrapped(words, _MOST - _HANDLE))
+        for words, look in row.entries
+    ]
+    low, _ = _elbo_limits(row)
+    if any(_enters(each, low) is not None for each in row.drawn):
+        legend.append((_entrance(math.nan, low, Look(GREY, "-")), "comes from below the axis"))
+    return legend + [(_end([], [], state, Look(GREY, "-")), f"{state} cell ends here") for state in row.ends]
+
+
+def _end(x: list[float], y: list[float], state: str, look: Look) -> Line2D:
+    mark = Line2D(x, y, linestyle="", marker=ENDS[state], markersize=3.6, markerfacecolor="white", zorder=5)
+    mark.set(gid=state, markeredgecolor=look.colour, markeredgewidth=0.9, clip_on=False)
+    return mark
+
+
+def _entrance(step: float, low: float, look: Look) -> Line2D:
+    mark = Line2D([step], [low], linestyle="", marker="v", markersize=4.5, color=look.colour, zorder=4)
+    mark.set(gid="enters", clip_on=False, markeredgewidth=0)
+    return mark
+
+
+def _enters(one: Trajectory, low: float) -> float | None:
+    """Step at which the median ELBO comes up for good through the lower edge; None if it never does."""
+    steps, values = one.table["step"].to_numpy(), one.table["elbo_median"].to_numpy()
+    below = np.flatnonzero(values < low)
+    if not len(below) or below[-1] == len(values) - 1:
+        return None
+    i = below[-1]
+    return float(np.interp(low, values[i : i + 2], steps[i : i + 2]))
+
+
+def _axes(figure: Figure, metric: str, top: float, panel: float, inches: float) -> Axes:
+    width, height = figure.get_size_inches()
+    left = _LEFT + METRICS.index(metric) * (panel + _INNER)
+    ax = figure.add_axes((left / width, 1 - (top + inches) / height, panel / width, inches / height), label=metric)
+    ax.set_ylabel(LABELS[metric], linespacing=1.1, verticalalignment="top")
+    ax.yaxis.set_label_coords(-(_LABEL if metric == "kl_top" else _LEFT - 0.03) / panel, 0.5)
+    return ax
+
+
+def _draw_trajectory(axes: dict[str, Axes], one: Trajectory, look: Look, many: bool) -> None:
+    """Draw the range and the median over seeds into both panels; thin where other seeds of it got further."""
+    table = one.table
+    steps = table["step"].to_numpy()
+    for metric, ax in axes.items():
+        median, low, high = (table[f"{metric}_{name}"].to_numpy() for name in ("median", "low", "high"))
+        if not many and len(one.seeds) > 1:
+            band = ax.fill_between(steps, low, high, color=look.colour, alpha=0.18, linewidth=0)
+            band.set_gid("range")
+        (line,) = ax.plot(steps, median, color=look.colour, linestyle=look.line, marker=look.marker, zorder=3)
+        line.set_markevery(0.2)  # of the panel's diagonal: a few markers, however many evaluations there are
+        line.set(gid="median" if one.main else "short", linewidth=0.6 if not one.main else 0.8 if many else 1.1)
+
+
+def _counted(row: Row) -> list[Trajectory]:
+    """Trajectories that set the scales: those that diverge do not, unless there are no others."""
+    return [each for each in row.drawn if each.state != "diverged"] or row.drawn
+
+
+def _elbo_limits(row: Row) -> tuple[float, float]:
+    """Return the ELBO's scale, in nats: what it is after the first steps."""
+    counted = _counted(row)
+    late = pd.concat([each.table[each.table["step"] >= FIRST * each.configuration["steps"]] for each in counted])
+    late = pd.concat([each.table.tail(1) for each in counted]) if late.empty else late
+    least, highest = float(late["elbo_low"].min()), float(late["elbo_high"].max())
+    pad = 0.04 * max(highest - least, 1.0)
+    return least - pad, highest + pad
+
+
+def _scale_panels(axes: dict[str, Axes], row: Row, thousands: bool) -> None:
+    """Set the scales: steps from 0 to all of them, KL from 0, ELBO from what it is after the first steps."""
+    steps = max(each.configuration["steps"] for each in row.drawn)
+    axes["elbo"].set_ylim(_elbo_limits(row))
+    kl = max(0.1, *(float(each.table["kl_top_high"].max()) for each in _counted(row)))
+    axes["kl_top"].set_ylim(-0.03 * kl, 1.05 * kl)
+    for ax in axes.values():
+        ax.set_xlim(0, steps)
+        ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+        if thousands:
+            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
+        ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+
+
+def _mark_ends(axes: dict[str, Axes], row: Row, looks: Sequence[Look]) -> None:
+    """Mark where curves come from below the ELBO panel, and where they end if their cells are not complete.
+
+    The mark of an end beyond a panel is on its edge.
+    """
+    low = axes["elbo"].get_ylim()[0]
+    for each, look in zip(row.drawn, looks, strict=True):
+        if (step := _enters(each, low)) is not None:
+            axes["elbo"].add_line(_entrance(step, low, look))
+        if not each.complete:
+            for metric, ax in axes.items():
+                value = float(np.clip(each.table[f"{metric}_median"].iloc[-1], *ax.get_ylim()))
+                ax.add_line(_end([float(each.last)], [value], each.state, look))
+
+
+def _draw_bar(figure: Figure, rhos: Sequence[float], left: float, top: float) -> None:
+    """Draw the scale of rho: a bar under the rho axis that the phase-transition figure has."""
+    width, height = figure.get_size_inches()
+    inches = _MOST - 0.25
+    box = ((left + 0.1) / width, 1 - (top + 0.1) / height, inches / width, 0.1 / height)
+    ax = figure.add_axes(box, label="rho")
+    set_rho_axis([ax], rhos, inches, "stretched")
+    edges = np.linspace(rhos[0], rhos[-1], 1025)
+    colours = [shade(share) for share in shares(((edges[1:] + edges[:-1]) / 2).tolist(), rhos)]
+    ax.pcolormesh(edges, [0, 1], np.array([colours]), rasterized=True)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    ax.spines["bottom"].set_visible(False)
+    ax.set_xlabel("OU correlation ρ", labelpad=1)
+
+
+def _draw_legend(figure: Figure, entries: Sequence[tuple[Line2D, str]], left: float, top: float) -> None:
+    if not entries:
+        return
+    width, height = figure.get_size_inches()
+    legend = figure.legend(
+        [handle for handle, _ in entries],
+        [label for _, label in entries],
+        loc="upper left",
+        bbox_to_anchor=(left / width, 1 - top / height),
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0,
+        labelspacing=0.25,
+        handlelength=2.2,
+        handletextpad=0.6,
+        alignment="left",
+    )
+    legend.set_gid("legend")

@@ -1,0 +1,251 @@
+"""Results directories -> one tidy frame, one row per cell, with a line about everything that is left out.
+
+A cell met twice is one row. If two directories hold different numbers for it, the first is kept and the difference
+is reported: averaging two trainings of one declared model would hide that something else differed.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+
+from sweeps.errors import NothingError
+from sweeps.ledger.atomic_files import is_finite, write_bytes
+from sweeps.ledger.ledger import Ledger, Record
+
+MAX_NOTES = 5
+AT_FLOOR = 0.05  # a KL at most that share above the free-bits floor is held there
+RANK = {"complete": 0, "diverged": 1, "failed": 1, "pending": 2}
+
+_DECLARED = (
+    *("dataset", "source", "checksum", "binarise", "model", "family", "depth", "width", "rho", "ou_samples"),
+    *("smoothing", "method", "beta_top", "kl_anneal", "kl_weight", "free_bits", "iwae_k", "seed", "steps"),
+    *("batch_size", "lr"),
+    "precision",
+)
+_TEXT = (
+    *("cell_id", "state", "dataset", "source", "checksum", "binarise", "model", "family", "smoothing", "method"),
+    *("kl_anneal", "precision", "device"),
+)
+_COUNTS = ("depth", "width", "ou_samples", "iwae_k", "seed", "steps", "batch_size", "at_floor", "pack_size")
+_ORDER = (
+    *("dataset", "source", "checksum", "binarise", "depth", "width", "model", "ou_samples", "smoothing", "beta_top"),
+    *("kl_anneal", "free_bits", "iwae_k", "steps", "batch_size", "lr", "precision", "seed", "rho", "cell_id"),
+)
+
+
+class GatherError(NothingError):
+    """No results where they were looked for; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What results directories hold: one row per cell, and a line on everything left out of it and why.
+
+    `directories` holds, by cell id, the one that the cell's row was read from.
+    """
+
+    frame: pd.DataFrame
+    notes: list[str]
+    directories: dict[str, Path]
+
+
+@dataclass
+class _Merger:
+    """Rows by cell id; the first complete row of a cell wins, and clashes are counted per pair of directories."""
+
+    rows: dict[str, tuple[Path, dict[str, Any]]] = field(default_factory=dict)
+    clashes: dict[tuple[Path, Path], list[str]] = field(default_factory=dict)
+
+    def add_all(self, directory: Path, damaged: list[str]) -> int:
+        found = 0
+        for found, record in enumerate(_records(directory, damaged), 1):  # noqa: B007
+            self.add(directory, _row(record, damaged) | _later(directory, record, damaged))
+        return found
+
+    def add(self, directory: Path, row: dict[str, Any]) -> None:
+        known = self.rows.get(row["cell_id"])
+        if known is None or RANK[row["state"]] < RANK[known[1]["state"]]:
+            self.rows[row["cell_id"]] = (directory, row)
+        elif row["state"] == known[1]["state"] == "complete" and (name := _difference(known[1], row)):
+            values = f"{name} {known[1][name]!r} and {row[name]!r}"
+            self.clashes.setdefault((known[0], directory), []).append(f"cell {row['cell_id']}: {values}")
+
+    @property
+    def notes(self) -> list[str]:
+        return [
+            f"{second}: {len(cells)} of its cells {'is' if len(cells) == 1 else 'are'} in {first} with different "
+            f"numbers; those of {first} are kept (first: {cells[0]})"
+            for (first, second), cells in self.clashes.items()
+        ]
+
+
+def gather(directories: Sequence[Path]) -> Gathered:
+    """Read every cell of the given results directories into one frame.
+
+    A directory without cells of its own stands for the results directories one level below it. Metrics are in nats
+    per example (elbo, recon, kl_*, ll_*), counts of units (au_*) and seconds; those of cells that are not complete
+    are missing. Rows are sorted by data, model, objective and training settings, then seed and rho.
+
+    Raises GatherError for a path that does not exist, is a file, cannot be read or holds no cells.
+    """
+    if not directories:
+        raise GatherError("no results directory was given")
+    merger, notes = _Merger(), list[str]()
+    read: dict[Path, int] = {}  # cells found, by resolved directory
+    for given in directories:
+        damaged: list[str] = []
+        below = results_directories(given)
+        for directory in below:
+            if directory.resolve() not in read:
+                lines: list[str] = []
+                read[directory.resolve()] = merger.add_all(directory, lines)
+                notes.extend(shortened(lines, directory))
+                damaged.extend(lines)
+        if not any(read[directory.resolve()] for directory in below):
+            why = f"every cell is damaged, the first: {damaged[0]}" if damaged else "no cell is recorded in it"
+            raise GatherError(f"{given}: holds no results: {why}")
+    directories_of = {cell_id: directory for cell_id, (directory, _) in merger.rows.items()}
+    return Gathered(_frame([row for _, row in merger.rows.values()]), notes + merger.notes, directories_of)
+
+
+def write_tables(directory: Path, frame: pd.DataFrame) -> list[Path]:
+    """Write results.csv and results.parquet, each whole or not at all; returns their paths.
+
+    Floats are written in their shortest form that reads back exactly; missing values are empty.
+    """
+    parquet = io.BytesIO()
+    frame.to_parquet(parquet, index=False)
+    paths = [directory / "results.csv", directory / "results.parquet"]
+    write_bytes(paths[0], csv_bytes(frame))
+    write_bytes(paths[1], parquet.getvalue())
+    return paths
+
+
+def csv_bytes(frame: pd.DataFrame) -> bytes:
+    """Return a frame as csv text: no index, floats in their shortest exact form, missing values empty."""
+    return str(frame.to_csv(index=False, lineterminator="\n")).encode()
+
+
+def columns(depth: int) -> list[str]:
+    """Columns of the frame, in order, where the deepest model has that many stochastic layers."""
+    layers = range(1, depth + 1)
+    return [
+        *("cell_id", "state", *_DECLARED, "elbo", "recon", "kl_total", "kl_top", *(f"kl_{i}" for i in layers)),
+        *("au_top", *(f"au_{i}" for i in layers), *(f"au_path_{i}" for i in layers)),
+        *("at_floor", "ll_100", "ll_100_se", "ll_100_ess", "ll_examples", "seconds", "pack_size", "device"),
+    ]
+
+
+def layers_at_floor(row: Mapping[str, Any] | pd.Series[Any]) -> list[int]:
+    """Return the stochastic layers of a complete cell whose KL lies at the free-bits floor or below."""
+    if pd.isna(row["free_bits"]):
+        return []
+    return [i for i in range(1, row["depth"] + 1) if row[f"kl_{i}"] <= (1 + AT_FLOOR) * row["free_bits"]]
+
+
+def results_directories(given: Path) -> list[Path]:
+    """Return the directory itself if it holds cells, else those directly below it that look like results."""
+    try:
+        if not given.exists():
+            raise GatherError(f"{given}: no such directory")
+        if not given.is_dir():
+            raise GatherError(f"{given}: is a file, not a results directory")
+        Ledger(given).requests()  # refuses a directory of another version by name
+        if Ledger(given).cell_ids():
+            return [given]
+        below = [p for p in sorted(given.iterdir()) if (p / "cells").is_dir() or (p / "sweep.json").is_file()]
+        looks = (given / "cells").is_dir() or (given / "sweep.json").is_file()
+    except OSError as error:
+        raise GatherError(f"{given}: cannot be read: {error.strerror}") from error
+    if not below and not looks:
+        raise GatherError(f"{given}: holds no results: neither cells/ nor sweep.json, here or one folder down")
+    return below
+
+
+def _records(directory: Path, damaged: list[str]) -> Iterable[Record]:
+    try:
+        yield from Ledger(directory).records(damaged)
+    except OSError as error:
+        raise GatherError(f"{directory}: cannot be read: {error.strerror}") from error
+
+
+def _row(record: Record, damaged: list[str]) -> dict[str, Any]:
+    """One cell as a row; numbers that cannot be what their column says are left out and named in `damaged`."""
+    cell_id = record.cell.id
+    row = {"cell_id": cell_id, "state": record.state, **record.cell.row}
+    if record.result is None:
+        return row
+    for name in columns(record.cell.model.depth)[2 + len(_DECLARED) :]:
+        value = record.result.get(name)
+        if value is not None and not _fits(name, value):
+            damaged.append(f"cell {cell_id}: {name} is {value!r} in result.json, left out")
+            value = None
+        row[name] = value
+    row["at_floor"] = len(layers_at_floor(row))
+    return row
+
+
+def _later(directory: Path, record: Record, damaged: list[str]) -> dict[str, Any]:
+    """Columns of later evaluations, where a complete cell has any: ll_5000, ll_5000_se, ..."""
+    if record.result is None:
+        return {}
+    row: dict[str, Any] = {}
+    for k, found in Ledger(directory).evaluations(record.cell.id, damaged).items():
+        row |= {f"ll_{k}": found["ll"], f"ll_{k}_se": found.get("ll_se"), f"ll_{k}_ess": found.get("ll_ess")}
+        row[f"ll_{k}_examples"] = found["examples"]
+    return row
+
+
+def _fits(name: str, value: object) -> bool:
+    if name in _TEXT:
+        return isinstance(value, str)
+    if not is_finite(value):
+        return False
+    number = cast(float, value)
+    return not _is_count(name) or (number == int(number) and 0 <= number < 2**63)
+
+
+def _is_count(name: str) -> bool:
+    return name in _COUNTS or name.startswith("au_") or name.endswith("_examples")
+
+
+def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """Name of the first measured number in which two results of one cell differ; times and devices may."""
+    measured = [name for name in one if name.startswith(("elbo", "recon", "kl_", "au_", "ll_")) and name != "kl_anneal"]
+    for name in measured:
+        values = one[name], other.get(name)
+        if None not in values and values[0] != values[1]:
+            return name
+    return None
+
+
+def shortened(lines: Sequence[str], directory: Path) -> list[str]:
+    """Keep the first few lines about a directory and count the rest."""
+    if len(lines) <= MAX_NOTES:
+        return list(lines)
+    return [*lines[:MAX_NOTES], f"{directory}: and {len(lines) - MAX_NOTES} more damaged files, left out as well"]
+
+
+def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    depth = max((row["depth"] for row in rows), default=0)
+    names = columns(depth)
+    names += sorted({n for row in rows for n in row} - set(names), key=_by_samples)
+    frame = pd.DataFrame({name: _column(name, [row.get(name) for row in rows]) for name in names})
+    return frame.sort_values(list(_ORDER), kind="stable", na_position="first", ignore_index=True)
+
+
+def _by_samples(name: str) -> tuple[int, str]:
+    """Order ll_<k>, ll_<k>_ess, ... by k."""
+    return int(name.split("_")[1]), name
+
+
+def _column(name: str, values: list[Any]) -> pd.Series[Any]:
+    if name in _TEXT:
+        return pd.Series(values, dtype="string")
+    return pd.Series(values, dtype="Int64") if _is_count(name) else pd.Series(values, dtype="float64")

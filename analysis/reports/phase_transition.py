@@ -1,0 +1,73 @@
+"""From results directories to the phase-transition figure on disk, with the csv files behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.figures import style
+from analysis.figures.phase_transition import MAX_MODELS, draw_phase_transition, models_drawn
+from analysis.frames.curves import Curve, curves
+from analysis.frames.gather import gather
+from analysis.frames.matched_beta import on_rho_axis
+from analysis.frames.select import keep_only
+from analysis.reports.report import Report
+from analysis.summaries.critical import TOO_FEW, CriticalRho
+from analysis.summaries.summary import summarise
+from analysis.words.incomplete import incomplete, require_complete
+from analysis.words.printed import printed
+
+NAME = "phase-transition"
+PRINTED = (  # of the table of critical values, with the settings that tell its rows apart
+    *("dataset", "source", "binarise", "model", "ou_samples", "steps", "n_rho", "n_seeds", "plateau", "rho_critical"),
+    *("bracket_low", "bracket_high", "interval_low", "interval_high", "rho_half", "steepness", "verdict"),
+)
+
+
+def phase_transition(
+    directories: Sequence[Path],
+    out: Path | None = None,
+    formats: Sequence[str] = ("png", "pdf"),
+    title: bool = True,
+    datasets: Sequence[str] = (),
+    models: Sequence[str] = (),
+) -> Report:
+    """Gather results directories and write the figure, to `<first directory>/figures` unless `out` says otherwise.
+
+    Writes `phase-transition.<format>`, `phase-transition.csv` (the summary behind it) and
+    `phase-transition-critical.csv`, which is the report's table: the critical rho of each curve (see `CriticalRho`).
+    `datasets` (each `name` or `name:source`) and `models` keep only those; none keeps all. Raises GatherError where
+    there is nothing to plot, ValueError for an unknown format, OSError where nothing can be written.
+    """
+    gathered = gather(directories)
+    frame = keep_only(gathered.frame, datasets, models)
+    require_complete(frame)
+    frame = on_rho_axis(frame)
+    critical, summary = CriticalRho()(frame), summarise(frame)
+    figure = draw_phase_transition(frame, critical, title=title)
+    directory = directories[0] / "figures" if out is None else out
+    tables = {NAME: summary, f"{NAME}-critical": critical}
+    files = style.write_files(figure, directory, NAME, formats, tables)
+    text = printed(critical.assign(beta_top=_betas(summary)), PRINTED)
+    notes = gathered.notes + _left_out(curves(frame))
+    if (critical["verdict"] == TOO_FEW).all():
+        notes.append("no curve has enough rho values for a transition; hvae-plot table compares configurations")
+    return Report(files, notes, critical, text)
+
+
+def _betas(summary: pd.DataFrame) -> list[float | str]:
+    """Weight of the top KL of each curve; of a matched-beta curve, whose weights are c, their range over rho."""
+    return [
+        f"{curve.rows['c'].min():.3g}–{curve.rows['c'].max():.3g}" if curve["beta_top"] is None else curve["beta_top"]
+        for curve in curves(summary)
+    ]
+
+
+def _left_out(every: Sequence[Curve]) -> list[str]:
+    """One line per curve with cells that are not complete, and one for models beyond the last column."""
+    drawn = [curve for curve in every if len(curve.complete)]
+    beyond = [model for model in dict.fromkeys(curve["model"] for curve in drawn) if model not in models_drawn(drawn)]
+    more = f"a figure shows {MAX_MODELS} models; left out: {', '.join(beyond)} (choose with --models)"
+    return [*incomplete(every), *([more] if beyond else [])]

@@ -1,0 +1,166 @@
+"""The numbers of a table's row: a configuration's complete cells, over seeds.
+
+    mean over seeds  +-  standard deviation over seeds (n - 1)          nats per image
+    L_k besides: its standard error over images, the mean of those of the seeds. All seeds are measured on the same
+    images, so that these errors are nearly one and the same: more seeds do not make it smaller.
+
+Another number of images is another choice of images: no mean is taken over both.
+
+Active units are medians over seeds, one number per stochastic layer, from the top one down: `38-40-40-40`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.frames.configurations import Configuration
+from analysis.frames.curves import CURVE
+from analysis.frames.gather import layers_at_floor
+from hvae_core.spec import ModelSpec
+
+METRICS = ("kl_total", "kl_top", "elbo")
+_TEXT = (
+    *("dataset", "source", "checksum", "binarise", "model", "smoothing", "kl_anneal", "precision"),
+    *("method", "seeds", "au", "au_path", "devices"),
+)
+_COUNTS = ("ou_samples", "iwae_k", "steps", "batch_size", "n_seeds", "at_floor")
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over n seeds; sd over seeds is NaN for one, se (standard error over images) where none is recorded."""
+
+    mean: float
+    sd: float
+    se: float
+    n: int
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """What is known of one configuration. Numbers are in nats per image, by the metric's name; None: there is no mean.
+
+    at_floor: for each seed, the stochastic layers whose KL lies at the free-bits floor.
+    examples: by the name of each bound (ll_100 ...), the numbers of test images that it was taken on, ascending.
+    """
+
+    configuration: Configuration
+    seeds: tuple[int, ...]
+    numbers: dict[str, Mean | None]
+    au: str
+    au_path: str
+    at_floor: tuple[tuple[int, ...], ...]
+    examples: dict[str, tuple[int, ...]]
+
+    @property
+    def depth(self) -> int:
+        """Number of stochastic layers."""
+        return ModelSpec.parse(self.configuration["model"]).depth
+
+    @classmethod
+    def of(cls, one: Configuration) -> TableRow:
+        """Measure a configuration that has complete cells."""
+        cells = one.curve.complete.sort_values("seed")
+        examples = {name: _examples(cells, name) for name in _bounds(cells)}
+        bounds = {
+            name: _mean(cells, name, f"{name}_se") if len(counts) < 2 else None for name, counts in examples.items()
+        }
+        layers = range(ModelSpec.parse(one["model"]).depth, 0, -1)
+        return cls(
+            one,
+            tuple(map(int, cells["seed"])),
+            {name: _mean(cells, name) for name in METRICS} | bounds,
+            au="-".join(_median(cells, f"au_{i}") for i in layers),
+            au_path="-".join(_median(cells, f"au_path_{i}") for i in layers),
+            at_floor=tuple(tuple(layers_at_floor(cell)) for _, cell in cells.iterrows()),
+            examples=examples,
+        )
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Its row of the csv (see `columns`); missing numbers are None."""
+        one = self.configuration
+        row: dict[str, Any] = {**one.curve.declared, "method": str(one.rows["method"].iloc[0]), "rho": one.rho}
+        row |= {"seeds": " ".join(map(str, self.seeds)), "n_seeds": len(self.seeds)}
+        for name, value in self.numbers.items():
+            for statistic in ("mean", "sd", "se", "n"):
+                row[f"{name}_{statistic}"] = getattr(value, statistic, None)
+        row |= {f"{name}_examples": " ".join(map(str, counts)) for name, counts in self.examples.items()}
+        row |= {"au": self.au, "au_path": self.au_path}
+        row |= {
+            "kl_weight": one.curve.kl_weight,
+            "at_floor": max(map(len, self.at_floor)),
+            "devices": "; ".join(one.curve.devices),
+        }
+        return {name: row[name] for name in columns(list(self.examples))}
+
+
+def columns(bounds: Sequence[str]) -> list[str]:
+    """Columns of the csv where these bounds (ll_100 ...) were measured."""
+    return [
+        *(*CURVE, "method", "rho", "seeds", "n_seeds"),
+        *(f"{name}_{statistic}" for name in ("kl_total", "kl_top") for statistic in ("mean", "sd")),
+        *("au", "au_path", "elbo_mean", "elbo_sd"),
+        *(f"{name}_{statistic}" for name in bounds for statistic in ("mean", "sd", "se", "n", "examples")),
+        *("kl_weight", "at_floor", "devices"),
+    ]
+
+
+def measured(rows: Sequence[TableRow]) -> list[str]:
+    """Name the bounds (ll_100 ...) that any row has, in ascending k."""
+    there = {name for row in rows for name, counts in row.examples.items() if counts or row.numbers[name]}
+    return sorted(there, key=_samples)
+
+
+def tidy(rows: Sequence[TableRow]) -> pd.DataFrame:
+    """Return one row per configuration, with the columns of every bound that any of them has."""
+    names = columns(measured(rows))
+    return pd.DataFrame([row.record for row in rows], columns=names).astype({name: _type(name) for name in names})
+
+
+def _type(name: str) -> str:
+    if name in _TEXT or name.endswith("_examples"):
+        return "string"
+    return "Int64" if name in _COUNTS or name.endswith("_n") else "float64"
+
+
+def _bounds(cells: pd.DataFrame) -> list[str]:
+    return [name for name in map(str, cells) if re.fullmatch(r"ll_\d+", name)]
+
+
+def _samples(name: str) -> int:
+    return int(name.removeprefix("ll_"))
+
+
+def _examples(cells: pd.DataFrame, name: str) -> tuple[int, ...]:
+    """Numbers of test images of a bound; that of L_100 is `ll_examples` unless it was taken again later."""
+    there = cells[cells[name].notna()]
+    counts = there.get(f"{name}_examples", pd.Series(pd.NA, index=there.index, dtype="Int64"))
+    if name == "ll_100" and "ll_examples" in there:
+        counts = counts.fillna(there["ll_examples"])
+    return tuple(sorted({int(count) for count in counts.dropna()}))
+
+
+def _known(cells: pd.DataFrame, name: str) -> list[float]:
+    return [float(value) for value in cells[name].dropna()] if name in cells else []
+
+
+def _mean(cells: pd.DataFrame, name: str, error: str = "") -> Mean | None:
+    values, errors = _known(cells, name), _known(cells, error)
+    if not values:
+        return None
+    mean = math.fsum(values) / len(values)
+    squares = math.fsum((value - mean) ** 2 for value in values)
+    sd = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else math.nan
+    return Mean(mean, sd, math.fsum(errors) / len(errors) if errors else math.nan, len(values))
+
+
+def _median(cells: pd.DataFrame, name: str) -> str:
+    values = _known(cells, name)
+    return f"{pd.Series(values).median():g}" if values else "?"

@@ -1,0 +1,235 @@
+"""A data set: binary or grey images with a fixed split, found by name and known by the checksum of its content.
+
+A reference is `name`, `name:source` or a path ending in .npz. Files are looked for in the data directory given, in
+HVAE_DATA_DIR, and in the user's cache; only then are they downloaded.
+
+    static    each image is binary, by one fixed Bernoulli draw where the source is grey (see `pixels`)
+    dynamic   train stays grey, for a fresh draw at every showing; valid and test are the fixed draw all the same
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hvae_core.data import sources, splits
+from hvae_core.data.formats import DataError
+from hvae_core.data.pixels import TEST, TRAIN, VALID, Bytes, fixed_draw
+from hvae_core.data.sources import Source
+
+__all__ = ["BINARISE", "DataError", "Dataset", "DatasetInfo", "fetch_dataset", "list_datasets", "load_dataset"]
+
+BINARISE = ("static", "dynamic")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images of one resolved source.
+
+    `train`, `valid` and `test` are uint8 (N, H*W), ink bright: 0/1, except that `train` is grey 0..255 when `binarise`
+    is dynamic. `reference` is what loads exactly these images again; `checksum` is the sha256 of the content.
+    """
+
+    name: str
+    source: str
+    reference: str
+    binarise: str
+    shape: tuple[int, int]
+    train: Bytes
+    valid: Bytes
+    test: Bytes
+    checksum: str
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        name: str,
+        source: str,
+        reference: str,
+        shape: tuple[int, int],
+        images: Mapping[str, Bytes],
+        binarise: str = "static",
+    ) -> Dataset:
+        """Build a data set from its splits train, valid and test, with the checksum of their content."""
+        train, valid, test = images["train"], images["valid"], images["test"]
+        digest = checksum(binarise, shape, images)
+        return cls(name, source, reference, binarise, shape, train, valid, test, digest)
+
+    @property
+    def pixel_mean(self) -> NDArray[np.float64]:
+        """Mean ink per pixel over `train`, float64 (H*W,) in [0, 1]."""
+        total = self.train.sum(axis=0, dtype=np.int64)
+        return np.asarray(total / (len(self.train) * (255.0 if self.binarise == "dynamic" else 1.0)))
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a source without loading it.
+
+    `found` says where it is, None when it would have to be fetched; `counts` are the images of train, valid, test.
+    """
+
+    reference: str
+    found: str | None
+    how: str
+    counts: tuple[int, int, int]
+    grey: bool
+    licence: str
+
+
+def checksum(binarise: str, shape: tuple[int, int], images: Mapping[str, Bytes]) -> str:
+    """Return the sha256 (64 hex digits) of mode, image shape and, per split, name, number of images and bytes."""
+    digest = hashlib.sha256(f"images 1 {binarise} {shape[0]}x{shape[1]}".encode())
+    for key in ("train", "valid", "test"):
+        digest.update(f" {key} {len(images[key])} ".encode())
+        digest.update(np.ascontiguousarray(images[key], dtype=np.uint8).data)
+    return digest.hexdigest()
+
+
+def load_dataset(
+    reference: str, *, binarise: str = "static", data_dir: Path | None = None, download: bool = True
+) -> Dataset:
+    """Load a data set by reference: `mnist`, `omniglot:lake`, `path/to/images.npz`, ...
+
+    A bare name takes its first source that is found locally, then the first that can be downloaded into the cache.
+    Dynamic binarisation needs grey levels: a bare name then means a source that has them (mnist means mnist:grey).
+
+    Raises DataError, in one line, for an unknown reference or mode, a `data_dir` that is no directory, files that
+    cannot be had, and files that are damaged or not what they should be.
+    """
+    if binarise not in BINARISE:
+        raise DataError(f"binarise: {binarise!r} is not allowed; it must be static or dynamic")
+    if data_dir is not None:
+        data_dir = sources.directory("data_dir", data_dir)
+    if _is_npz(reference):
+        path = _npz_path(reference)
+        read = splits.read_own(path)
+        if read.binary and binarise == "dynamic":
+            raise DataError(f"binarise: {path} holds nothing but 0 and 1, so it cannot be binarised anew; use static")
+        images = read.images if read.binary else _draw(read.images, binarise)
+        return Dataset.of(
+            name=path.stem, source="npz", reference=str(path), shape=read.shape, images=images, binarise=binarise
+        )
+    options = sources.candidates(reference, binarise)
+    source, files = _resolve(reference, options, data_dir, download)
+    read = splits.read(source, files, _cache_dir())
+    return Dataset.of(
+        name=source.name,
+        source=source.source,
+        reference=source.reference,
+        shape=read.shape,
+        images=read.images if read.binary else _draw(read.images, binarise),
+        binarise=binarise,
+    )
+
+
+def list_datasets(data_dir: Path | None = None) -> list[DatasetInfo]:
+    """List every known source and where it was found. Raises DataError when `data_dir` is no directory."""
+    path = _search_path(data_dir)
+    infos = []
+    for source in sources.SOURCES.values():
+        files = [sources.find_file(path, source.name, file.name) for file in source.files]
+        places = dict.fromkeys(str(file.parent) for file in files if file is not None)
+        found = ", ".join(places) if None not in files else None
+        infos.append(
+            DatasetInfo(
+                source.reference,
+                found if source.files else "embedded",
+                source.how,
+                source.counts,
+                source.grey,
+                source.licence,
+            )
+        )
+    return infos
+
+
+def fetch_dataset(reference: str, data_dir: Path | None = None) -> tuple[Path, ...]:
+    """Bring a data set into <data_dir>/<name>, from where its files lie or by download; returns where they lie now.
+
+    Without data_dir they stay where they are found, and go into the cache if they are downloaded.
+
+    Raises DataError for an unknown reference and for files that cannot be had.
+    """
+    if _is_npz(reference):
+        return (_npz_path(reference),)
+    source, files = _resolve(reference, sources.candidates(reference, "static"), data_dir, True, into=data_dir)
+    if data_dir is not None:
+        files = [_copied(file, sources.expanded(data_dir), source.name) for file in files]
+    return tuple(files) if source.files else (splits.embedded(source),)
+
+
+def _copied(file: Path, base: Path, folder: str) -> Path:
+    """Copy a file into <base>/<folder>, unless it lies there or in base; raises DataError."""
+    if file.parent in (base, base / folder):
+        return file
+    copy = base / folder / file.name
+    part = copy.with_name(f".{copy.name}.{os.getpid()}")
+    try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, part)
+        part.replace(copy)
+    except OSError as error:
+        raise DataError(f"data_dir: {file} could not be copied to {copy.parent}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return copy
+
+
+def _cache_dir() -> Path:
+    from hvae_core.data.download import cache_dir
+
+    return cache_dir()
+
+
+def _search_path(data_dir: Path | None) -> tuple[Path, ...]:
+    return sources.search_path(data_dir, _cache_dir())
+
+
+def _resolve(
+    reference: str, options: tuple[Source, ...], data_dir: Path | None, download: bool, into: Path | None = None
+) -> tuple[Source, list[Path]]:
+    """Return the first source whose files are all there, else the first that can be downloaded, and its files."""
+    if not options[0].files:
+        return options[0], []
+    path = _search_path(data_dir)
+    found = {source: [sources.find_file(path, source.name, file.name) for file in source.files] for source in options}
+    for source, files in found.items():
+        whole = [file for file in files if file is not None]
+        if len(whole) == len(files):
+            return source, whole
+    for source, files in found.items():
+        if download and source.downloadable:
+            from hvae_core.data.download import download as fetch
+
+            target = (path[-1] if into is None else sources.expanded(into)) / source.name
+            pairs = zip(source.files, files, strict=True)
+            return source, [file or fetch(source, wanted, target) for wanted, file in pairs]
+    raise DataError(sources.missing(reference, options, path))
+
+
+def _is_npz(reference: str) -> bool:
+    return reference.lower().endswith(".npz")
+
+
+def _npz_path(reference: str) -> Path:
+    """Return the absolute path of a user's npz; raises DataError when it is not a file."""
+    path = sources.expanded(Path(reference)).absolute()
+    if not sources.is_file(path):
+        raise DataError(f"data set {reference!r}: there is no such file; {sources.offline()}")
+    return path
+
+
+def _draw(grey: Mapping[str, Bytes], binarise: str) -> dict[str, Bytes]:
+    """Binarise grey splits by the fixed draws: all of them, or (dynamic) all but train."""
+    drawn = {key: fixed_draw(grey[key], stream) for key, stream in (("valid", VALID), ("test", TEST))}
+    drawn["train"] = np.ascontiguousarray(grey["train"]) if binarise == "dynamic" else fixed_draw(grey["train"], TRAIN)
+    return drawn

@@ -1,0 +1,274 @@
+"""Train a pack: M members of one shape, one stacked model, one loop.
+
+Each step draws one minibatch and one flat block of noise per distinct seed, takes the smoothed objective of every
+member and one Adam step. Minibatches are drawn with replacement. A member whose loss stops being finite is noted
+with its step; members share no number, so the others never see it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hvae_core.data import Dataset
+from hvae_core.evaluation.evaluate import Metrics, evaluate
+from hvae_core.spec import Member, ModelSpec, Precision, SpecError, TrainSpec, check_precision
+from hvae_core.streams import SeedStreams
+from hvae_core.systems.hvae import HVAE, Noise
+from hvae_core.systems.smoothing import OrnsteinUhlenbeck
+from hvae_core.training.checkpoint import load_checkpoint, save_checkpoint
+from hvae_core.training.cuda_graph import CapturedStep
+from hvae_core.training.objective import Objective
+
+CHECKPOINT_SHARE = 0.02  # of the time, at most, goes into checkpoints, however slow the disk
+
+DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "float64": torch.float64, "tf32": torch.float32}
+
+HistoryRow = dict[str, float | int]
+
+
+class Interrupted(Exception):
+    """Training was asked to stop; the pack's checkpoint holds everything up to that step."""
+
+
+@dataclass
+class TrainedPack:
+    """A pack at the end of its training.
+
+    history: per member, one row per evaluation on the validation images, oldest first.
+    diverged: per member, the first step (from 1) with a non-finite loss, or None.
+    seconds: wall time of the training steps alone, of all M members together, over all interruptions.
+    resumed_at: the step of the checkpoint from which this process went on, 0 if it began.
+    """
+
+    model: HVAE
+    history: list[list[HistoryRow]]
+    diverged: list[int | None]
+    seconds: float
+    resumed_at: int
+
+
+class Minibatches:
+    """Random minibatches of the training images, one stream per distinct seed; the images stay on the device."""
+
+    def __init__(self, data: Dataset, seeds: Sequence[int], dtype: torch.dtype, device: torch.device) -> None:
+        self.images = torch.from_numpy(data.train).to(device)
+        self.dynamic = data.binarise == "dynamic"
+        self.dtype = dtype
+        self.choice = SeedStreams(seeds, "minibatch", device=device)
+        self.pixels = SeedStreams(seeds, "binarise", device=device)
+
+    def draw(self, size: int) -> Tensor:
+        """Return zeros and ones (M or 1, size, P); a grey image gets a fresh Bernoulli draw each time it is shown."""
+        x = self.images[self.choice.integers(len(self.images), size)]
+        if not self.dynamic:
+            return x.to(self.dtype)
+        uniform = self.pixels.uniform(size, self.images.shape[1], dtype=self.dtype)
+        return (uniform * 255 < x).to(self.dtype)
+
+
+class PackTrainer:
+    """The state of one pack in training: weights, optimiser, streams, step.
+
+    On a GPU the step is replayed as a CUDA graph where `captured`. Raises SpecError for tf32 without a GPU.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        members: Sequence[Member],
+        train: TrainSpec,
+        data: Dataset,
+        device: torch.device,
+        captured: bool = True,
+    ) -> None:
+        on_gpu = device.type == "cuda"
+        check_precision(train.precision, device.type)
+        self.spec, self.members, self.train, self.data, self.device = spec, members, train, data, device
+        self.step, self.seconds = 0, 0.0
+        self.history: list[list[HistoryRow]] = [[] for _ in members]
+        self.seeds = [member.seed for member in members]
+        objectives = [member.objective for member in members]
+        self.dtype = DTYPES[train.precision]
+        self.objective = Objective(objectives, self.dtype, device)
+        self.ou_samples = objectives[0].ou_samples
+        rho = torch.tensor([o.rho for o in objectives], dtype=self.dtype, device=device)
+        # At rho = 1 the K copies are z itself: where all members are unsmoothed, one evaluation says the same.
+        smoothed = any(o.rho < 1 for o in objectives)
+        self.smoothing = OrnsteinUhlenbeck(rho, objectives[0].smoothing) if smoothed else None
+        self.passes = train.batch_size * self.objective.iwae_k  # posterior samples per step and member
+        self.model = HVAE.build(spec, torch.from_numpy(data.pixel_mean).to(self.dtype), self.seeds).to(device)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=train.lr, fused=True, capturable=on_gpu)
+        self.minibatches = Minibatches(data, self.seeds, self.dtype, device)
+        self.noise = SeedStreams(self.seeds, "noise", device=device)
+        self.clock = torch.zeros((), dtype=torch.int64, device=device)  # `step`, where the device can read it
+        self.diverged = torch.zeros(len(members), dtype=torch.int64, device=device)  # 0: has not
+        generators = [generator for streams in self._streams() for generator in streams.generators]
+        self._replay = CapturedStep(generators, device) if on_gpu and captured else None
+
+    @property
+    def identity(self) -> str:
+        """What is trained, in words: only a checkpoint of the same may be continued."""
+        return repr((self.spec, tuple(self.members), self.train, self.data.checksum, self.data.binarise))
+
+    def draw_noise(self) -> Noise:
+        """Draw one step's noise, one flat block per distinct seed."""
+        size = Noise.size(self.spec.latents, self.passes, self.ou_samples)
+        flat = self.noise.normal(size, dtype=self.dtype)
+        return Noise.split(flat, self.spec.latents, self.passes, self.ou_samples)
+
+    def advance(self) -> Tensor:
+        """Take one optimiser step; returns each member's loss (M,) in nats per example, until the next step."""
+        self.step += 1
+        return self._step() if self._replay is None else self._replay(self._step)
+
+    def _step(self) -> Tensor:
+        """One step as the device sees it: nothing here may read what Python changes from step to step, or wait."""
+        x = self.minibatches.draw(self.train.batch_size)
+        self.optimiser.zero_grad(set_to_none=True)
+        with _products(self.train.precision):
+            terms = self.model(x, self.draw_noise(), self.smoothing)
+            loss = self.objective.loss(terms, self.clock)
+            loss.sum().backward()  # the sum keeps every member's gradient its own
+        self.optimiser.step()
+        self.clock += 1
+        failed = ~loss.detach().isfinite() & (self.diverged == 0)
+        self.diverged.copy_(torch.where(failed, self.clock, self.diverged))
+        return loss.detach()
+
+    def measure(self, images: Tensor) -> Metrics:
+        """Evaluate the unsmoothed model on validation images and add a row to every member's history."""
+        metrics = evaluate(self.model, images, self.seeds, "valid")
+        for member, rows in enumerate(self.history):
+            rows.append({"step": self.step, **metrics.row(member)})
+        return metrics
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the rest of the run depends on, as tensors and plain values."""
+        return {
+            "of": self.identity,
+            "device": self.device.type,
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "diverged": self.diverged,
+            "streams": [s.state() for s in self._streams()],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue where `state` was taken; to be called before the first step."""
+        self.clock.fill_(state["step"])
+        self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.diverged.copy_(state["diverged"])
+        for streams, saved in zip(self._streams(), state["streams"], strict=True):
+            streams.restore(saved)
+
+    def _streams(self) -> list[SeedStreams]:
+        return [self.minibatches.choice, self.minibatches.pixels, self.noise]
+
+
+def train_pack(
+    spec: ModelSpec,
+    members: Sequence[Member],
+    train: TrainSpec,
+    data: Dataset,
+    *,
+    device: torch.device | str = "cpu",
+    eval_every: int = 0,
+    checkpoints: Path | None = None,
+    checkpoint_seconds: float = 60.0,
+    on_evaluation: Callable[[PackTrainer], None] | None = None,
+    on_progress: Callable[[PackTrainer], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    note: Callable[[str], None] = lambda line: None,
+) -> TrainedPack:
+    """Train all members for train.steps steps and return them.
+
+    Every eval_every steps (0: at the end only) the unsmoothed model is measured on the validation images and
+    on_evaluation is called. About once a second on_progress is called and should_stop is asked; if it says yes, a
+    checkpoint is written and Interrupted raised. With a checkpoint directory, training continues from its newest
+    checkpoint, bit for bit on a CPU; one is written every checkpoint_seconds, or less often where writing is slow.
+    A checkpoint that cannot be used is told to `note`.
+    """
+    trainer = PackTrainer(spec, members, train, data, torch.device(device))
+    if checkpoints is not None:
+        _resume(trainer, checkpoints, note)
+    resumed_at = trainer.step
+    valid = torch.from_numpy(data.valid).to(trainer.device)
+
+    def save() -> float:
+        """Write a checkpoint; returns when the next one is due."""
+        start = time.monotonic()
+        if checkpoints is not None:
+            save_checkpoint(checkpoints, trainer.step, trainer.state())
+        now = time.monotonic()
+        return now + max(checkpoint_seconds, (now - start) / CHECKPOINT_SHARE)
+
+    began = last_look = time.monotonic()
+    next_save = began + checkpoint_seconds
+    while trainer.step < train.steps:
+        trainer.advance()
+        finished = trainer.step == train.steps
+        due = finished or (eval_every > 0 and trainer.step % eval_every == 0)
+        now = time.monotonic()
+        if due or now - last_look > 1:
+            _synchronise(trainer.device)
+            now = time.monotonic()
+            trainer.seconds += now - began
+            if due:
+                trainer.measure(valid)
+                if on_evaluation is not None:
+                    on_evaluation(trainer)
+            if on_progress is not None:
+                on_progress(trainer)
+            stopping = should_stop is not None and not finished and should_stop()
+            if finished or stopping or time.monotonic() > next_save:
+                next_save = save()
+            if stopping:
+                raise Interrupted(f"stopped after step {trainer.step} of {train.steps}")
+            began = last_look = time.monotonic()
+    steps = trainer.diverged.tolist()
+    trainer.optimiser.zero_grad(set_to_none=True)  # the model is all that is left of training
+    return TrainedPack(trainer.model, trainer.history, [step or None for step in steps], trainer.seconds, resumed_at)
+
+
+def _resume(trainer: PackTrainer, checkpoints: Path, note: Callable[[str], None]) -> None:
+    """Continue from the newest checkpoint; raises SpecError if it is of a device that draws other numbers."""
+    saved = load_checkpoint(checkpoints, trainer.identity, note)
+    if saved is None:
+        return
+    here = trainer.device.type
+    begun = saved.get("device", here)
+    if begun != here:
+        raise SpecError(
+            f"device: {here!r} is not allowed here; {checkpoints} holds checkpoints of {begun!r}: continue it there, "
+            "or remove them to begin anew"
+        )
+    trainer.restore(saved)
+
+
+@contextmanager
+def _products(precision: Precision) -> Iterator[None]:
+    """Let the GPU round the operands of float32 matrix products inside, if the precision says so."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,84 @@
+"""From a request to its cells: the grid that a sweep declares."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from hvae_core.data import Dataset
+from hvae_core.spec import MAX_PARAMETERS, Member, ModelSpec, ObjectiveSpec, SpecError, TrainSpec
+from sweeps.grid.cell import Cell
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A data set as a request pinned it: what loads it again, and the checksum that it must have."""
+
+    asked: str
+    reference: str
+    name: str
+    source: str
+    binarise: str
+    checksum: str
+    pixels: int
+    train_images: int
+
+    @classmethod
+    def of(cls, asked: str, data: Dataset) -> DataSource:
+        """Describe what a name asked for turned out to be."""
+        pixels = data.shape[0] * data.shape[1]
+        return cls(asked, data.reference, data.name, data.source, data.binarise, data.checksum, pixels, len(data.train))
+
+
+@dataclass(frozen=True)
+class SweepSpec:
+    """A grid: every model on every data set with every objective from every seed.
+
+    The order of the cells is seed, data set, model, objective, so that every condition shows early.
+    """
+
+    models: tuple[ModelSpec, ...]
+    data: tuple[DataSource, ...]
+    objectives: tuple[ObjectiveSpec, ...]
+    seeds: tuple[int, ...]
+    train: TrainSpec = field(default_factory=TrainSpec)
+
+    def __post_init__(self) -> None:
+        for name in ("models", "data", "objectives", "seeds"):
+            if not getattr(self, name):
+                raise SpecError(f"{name}: at least one is needed")
+        for model, data in itertools.product(self.models, self.data):
+            if model.parameters(data.pixels) > MAX_PARAMETERS:
+                raise SpecError(f"model: {model.name!r} is not allowed; it must be of at most 10^9 parameters")
+
+    def cells(self) -> list[Cell]:
+        """Expand the grid; raises SpecError where two points are the same cell."""
+        cells = [
+            Cell(data.name, data.source, data.checksum, data.binarise, model, Member(objective, seed), self.train)
+            for seed, data, model, objective in itertools.product(self.seeds, self.data, self.models, self.objectives)
+        ]
+        seen: dict[str, Cell] = {}
+        for cell in cells:
+            if cell.id in seen:
+                raise SpecError(f"grid: {cell.title} is asked for twice")
+            seen[cell.id] = cell
+        return cells
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the resolved request: its axes by name, its data by content."""
+        return {
+            "model": [model.name for model in self.models],
+            "datasets": [data.asked for data in self.data],
+            "data": [asdict(data) for data in self.data],
+            "rho": list(dict.fromkeys(objective.rho for objective in self.objectives)),
+            "objectives": [{"method": objective.method, **asdict(objective)} for objective in self.objectives],
+            "seeds": list(self.seeds),
+            **asdict(self.train),
+        }
+
+
+def rho_axis(base: ObjectiveSpec, rhos: Sequence[float]) -> tuple[ObjectiveSpec, ...]:
+    """Return one objective at each rho."""
+    return tuple(replace(base, rho=rho) for rho in rhos)

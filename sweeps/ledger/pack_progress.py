@@ -1,0 +1,44 @@
+"""How far a pack in training is and how fast it goes: packs/<id>/progress.json, written about once a second."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sweeps.ledger.atomic_files import DamagedFileError, read_json, write_json
+
+FILE = "progress.json"
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Step of steps, and steps per second over the last second (0: not known yet); members step together."""
+
+    step: int
+    steps: int
+    members: int
+    steps_per_second: float
+
+    def write(self, folder: Path) -> None:
+        """Write it down; not flushed to disk, since nothing depends on it."""
+        write_json(folder / FILE, asdict(self), durable=False)
+
+    @classmethod
+    def read(cls, folder: Path) -> Pace | None:
+        """Return what a pack's folder says, or None where it says nothing usable."""
+        try:
+            facts = read_json(folder / FILE)
+        except DamagedFileError:
+            return None
+        match facts:
+            case {"step": int(step), "steps": int(steps), "members": int(members), "steps_per_second": float(rate)}:
+                sane = 0 <= step <= steps <= 10**9 and 0 < members < 10**9 and math.isfinite(rate) and rate >= 0
+                return cls(step, steps, members, rate) if sane else None
+        return None
+
+
+def checkpointed(folder: Path) -> int:
+    """Step of the newest checkpoint in a pack's folder; 0 if there is none."""
+    steps = [path.name.partition("-")[2] for path in folder.glob("checkpoint-*")]
+    return max((int(step) for step in steps if step.isdecimal()), default=0)

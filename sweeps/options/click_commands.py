@@ -1,0 +1,180 @@
+"""What our commands add to click: lists of values, settings from the environment and files, errors in one line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+from rich.console import Console
+
+from hvae_core.data import DataError
+from hvae_core.spec import SpecError
+from sweeps.cluster.scheduler_programs import SchedulerError
+from sweeps.errors import ERROR, HELD, NOTHING, SIGNAL, USAGE, NothingError
+from sweeps.ledger.atomic_files import DamagedFileError
+from sweeps.ledger.claims import HeldError
+from sweeps.ledger.ledger import LedgerError
+from sweeps.options import values
+from sweeps.options.presets import PRESETS, QUICK
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
+NOT_IN_CONFIG = {"config", "dry_run", "as_json", "plan_only", "workers", "probe", "help"}
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Command(click.Command):
+    """A command whose list options take several values: `--datasets mnist omniglot`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Spread lists before click reads them."""
+        lists = {
+            name: frozenset(param.type.choices) if isinstance(param.type, click.Choice) else None
+            for param in self.params
+            if isinstance(param, click.Option) and param.multiple
+            for name in param.opts
+        }
+        return super().parse_args(ctx, values.spread(args, lists))
+
+
+class Group(click.Group):
+    """A group whose errors are one line on stderr, with the exit status of their kind; never a traceback."""
+
+    command_class = Command
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run, and turn what a user can cause into one line."""
+        for note in misspelt(self, os.environ):
+            click.echo(note, err=True)
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            sys.exit(USAGE)
+        except click.ClickException as error:
+            fail(error.format_message(), error.exit_code)
+        except (SpecError, DataError) as error:
+            fail(str(error), USAGE)
+        except HeldError as error:
+            fail(str(error), HELD)
+        except NothingError as error:
+            fail(str(error), NOTHING)
+        except (LedgerError, DamagedFileError, SchedulerError) as error:
+            fail(str(error), ERROR)
+        except OSError as error:
+            fail(
+                f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error),
+                ERROR,
+            )
+        except click.Abort:
+            fail("interrupted", SIGNAL + 2)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Print one line and leave."""
+    click.echo("error: " + " ".join(message.split()), err=True)
+    sys.exit(code)
+
+
+def console() -> Console:
+    """Diagnostics go to stderr; rich keeps to plain lines where that is no terminal, and knows NO_COLOR."""
+    return Console(stderr=True)
+
+
+def setting(*names: str, environment: Sequence[str] = (), **keywords: Any) -> Callable[[F], F]:
+    """Declare an option that the environment (HVAE_*, then the names given) and a configuration file can also set."""
+    key = names[0].lstrip("-").replace("-", "_")
+    return click.option(*names, envvar=[f"HVAE_{key.upper()}", *environment], **keywords)
+
+
+def together(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Apply option decorators so that --help lists them in this order."""
+
+    def decorate(command: F) -> F:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def layer_options(command: str) -> Callable[[F], F]:
+    """Declare --preset, --quick and --config of a command: defaults over its own, in that order of rising strength."""
+    names = [name for name, preset in PRESETS.items() if preset.command == command]
+    quick = "The preset's small form, or a small sweep of its own, for two CPU cores."
+    preset = "An experiment of the paper; other settings win over it."
+    return together(
+        click.option("--preset", type=click.Choice(names), is_eager=True, callback=_layer, help=preset),
+        click.option("--quick", is_flag=True, is_eager=True, callback=_layer, help=quick),
+        click.option("--config", type=click.Path(), is_eager=True, callback=_layer, help="A sweep.toml of settings."),
+    )
+
+
+def _layer(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    command, given = str(ctx.command.name), ctx.meta.setdefault("layers", {})
+    if value not in (None, False):
+        given[param.name] = _read_config(ctx, Path(value)) if param.name == "config" else value
+    config = dict(given.get("config", {}))
+    quick = bool(config.pop("quick", False)) or given.get("quick", False)
+    name = given.get("preset") or config.pop("preset", None)
+    config.pop("preset", None)
+    layers: list[Mapping[str, Any]] = []
+    if name is not None:
+        if name not in PRESETS or PRESETS[name].command != command:
+            raise SpecError(f"preset: {name!r} is not one of `hvae-sweep {command}`")
+        layers.append(PRESETS[name].settings)
+    if quick:
+        layers.append(PRESETS[name].quick if name is not None else QUICK[command])
+    ctx.default_map = {key: v for layer in (*layers, config) for key, v in layer.items()}
+    ctx.meta["preset"] = (name or "quick", dict.fromkeys(key for layer in layers for key in layer))  # and what it sets
+    return value
+
+
+def _read_config(ctx: click.Context, path: Path) -> dict[str, Any]:
+    known = [p for p in ctx.command.params if isinstance(p, click.Option) and p.name not in NOT_IN_CONFIG]
+    settings = values.load_config(path, {p.name: _kind(p) for p in known if p.name}, str(ctx.command.name))
+    if (path.parent / "sweep.json").is_file():
+        settings.setdefault("out", str(path.parent))  # a results directory's own request is about itself
+    return settings
+
+
+def spelled(settings: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Write settings as they would be typed."""
+    words = []
+    for name in names:
+        value = settings[name]
+        values = value if isinstance(value, list | tuple) else [value]
+        words.append(" ".join([f"--{name.replace('_', '-')}", *map(str, values)]))
+    return " ".join(words)
+
+
+def misspelt(group: click.Group, environment: Mapping[str, str]) -> list[str]:
+    """Return a line on every HVAE_* variable that sets nothing in a group that has settings."""
+    known = [name.removeprefix("HVAE_") for option in _options(group) for name in option.envvar or ()]
+    found = [name.removeprefix("HVAE_") for name in sorted(environment) if known and name.startswith("HVAE_")]
+    notes = []
+    for name in found:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1, cutoff=0.7)
+            notes.append(f"note: HVAE_{name} sets nothing" + (f"; did you mean HVAE_{close[0]}?" if close else ""))
+    return notes
+
+
+def _options(group: click.Group) -> Iterator[click.Option]:
+    for command in group.commands.values():
+        if isinstance(command, click.Group):
+            yield from _options(command)
+        yield from (param for param in command.params if isinstance(param, click.Option))
+
+
+def _kind(option: click.Option) -> values.Kind:
+    if option.is_flag:
+        return values.Kind((bool,))
+    if option.multiple:
+        return values.Kind((str, int, float), many=True)
+    return values.Kind({"integer": (int,), "float": (int, float)}.get(option.type.name, (str,)))

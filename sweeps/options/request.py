@@ -1,0 +1,129 @@
+"""From the settings of a command line or a configuration file to a request: what to train, and how to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hvae_core.data import load_dataset
+from hvae_core.spec import ModelSpec, ObjectiveSpec, SpecError, TrainSpec
+from sweeps.grid.methods import objectives_of, read_anneal, with_beta
+from sweeps.grid.sweep_spec import DataSource, SweepSpec, rho_axis
+from sweeps.ledger.ledger import Ledger
+from sweeps.options import values
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a sweep is run; nothing here can change a cell's numbers."""
+
+    pack_size: int | None = None
+    gpus_per_trial: float | None = None
+    cpus_per_trial: int = 1
+    address: str = "local"
+    max_failures: int = 2
+    fail_fast: bool = False
+    retry_failed: bool = False
+    log: tuple[str, ...] = ()
+
+
+def ledger_at(name: str, text: str) -> Ledger:
+    """Open a results directory by an absolute path; raises SpecError, naming the argument, if it cannot be one."""
+    path = Path(text).expanduser().absolute()
+    if not text:
+        raise SpecError(f"{name}: an empty path is not allowed; it must be a directory")
+    for part in (path, *path.parents):
+        if (part.exists() and not part.is_dir()) or (part.is_symlink() and not part.exists()):
+            raise SpecError(f"{name}: {text!r} is not allowed: {part} is no directory")
+    return Ledger(path)
+
+
+def results_at(name: str, text: str) -> Ledger:
+    """Open a directory that holds the records of a sweep, or of jobs that are to make them; raises SpecError."""
+    ledger = ledger_at(name, text)
+    if not ledger.requests() and not ledger.cell_ids() and not (ledger.root / "jobs").is_dir():
+        raise SpecError(f"{name}: {text!r} is no results directory; it must hold the records of a sweep")
+    return ledger
+
+
+def sweep_spec(given: Mapping[str, Any], models: Sequence[str], objectives: Sequence[ObjectiveSpec]) -> SweepSpec:
+    """Check a request of these models and objectives, and resolve its data; raises SpecError or DataError."""
+    parsed = tuple(ModelSpec.parse(text) for text in models)
+    values.unique("model", [model.name for model in parsed])
+    seeds = values.seeds(given["seeds"])
+    train = TrainSpec(given["steps"], given["batch_size"], given["lr"], given["precision"])
+    if given["data_dir"] == "":
+        raise SpecError("data-dir: an empty path is not allowed; it must be a directory")
+    directory = Path(given["data_dir"]) if given["data_dir"] else None
+    sources = [
+        DataSource.of(name, load_dataset(name, binarise=given["binarise"], data_dir=directory))
+        for name in values.items("datasets", given["datasets"])
+    ]
+    return SweepSpec(parsed, tuple(sources), tuple(objectives), seeds, train)
+
+
+def rho_objectives(given: Mapping[str, Any]) -> tuple[ObjectiveSpec, ...]:
+    """Return the objectives along the rho axis, with whatever is added to each of them; raises SpecError."""
+    rhos = values.floats("rho", given["rho"])
+    base = ObjectiveSpec(
+        ou_samples=given["ou_samples"],
+        smoothing=given["smoothing"],
+        kl_anneal=read_anneal(given["kl_anneal"], given["steps"]),
+        free_bits=given["free_bits"],
+        iwae_k=given["iwae_k"],
+    )
+    axis = rho_axis(base, rhos)
+    return axis if given["beta_top"] is None else with_beta(axis, given["beta_top"])
+
+
+def method_objectives(given: Mapping[str, Any]) -> tuple[ObjectiveSpec, ...]:
+    """Return the objectives of the methods asked for; raises SpecError."""
+    return objectives_of(
+        values.items("methods", given["methods"]),
+        values.floats("rho", given["rho"]),
+        given["ou_samples"],
+        read_anneal(given["kl_anneal"], given["steps"]),
+        values.floats("free-bits", given["free_bits"]) if given["free_bits"] else (),
+        given["iwae_k"],
+    )
+
+
+def grid_models(given: Mapping[str, Any]) -> list[str]:
+    """Return a model for each width at each depth; raises SpecError."""
+    hidden = "" if given["hidden"] == 200 else f"h{given['hidden']}"
+    depths, widths = (values.whole_numbers(name, given[name]) for name in ("depths", "widths"))
+    return [f"mlp{depth}x{width}{hidden}" for depth in depths for width in widths]
+
+
+def run_settings(given: Mapping[str, Any]) -> RunSettings:
+    """Check how a request is to be run; raises SpecError."""
+    for name, least in (("eval_every", 0), ("ll_examples", 0), ("cpus_per_trial", 1), ("max_failures", 0)):
+        if given[name] < least:
+            raise SpecError(f"{name.replace('_', '-')}: {given[name]} is not allowed; it must be at least {least}")
+    size = None
+    if given["pack"] != "auto":
+        size = int(given["pack"]) if given["pack"].isdecimal() else 0
+        if size < 1:
+            raise SpecError(f"pack: {given['pack']!r} is not allowed; it must be auto or a number from 1")
+    gpus = given["gpus_per_trial"]
+    if gpus is not None and not 0 <= gpus <= 1024:
+        raise SpecError(f"gpus-per-trial: {gpus:g} is not allowed; it must be between 0 and 1024")
+    return RunSettings(
+        pack_size=size,
+        gpus_per_trial=gpus,
+        log=tuple(dict.fromkeys(given["log"])),
+        **{name: given[name] for name in ("cpus_per_trial", "address", "max_failures", "fail_fast", "retry_failed")},
+    )
+
+
+def resolved(command: str, given: Mapping[str, Any], spec: SweepSpec) -> dict[str, Any]:
+    """Return the settings with what they turned out to be, in the form that --config of that command reads."""
+    seeds = [f"{spec.seeds[0]}:{spec.seeds[0]}"] if len(spec.seeds) == 1 else [str(seed) for seed in spec.seeds]
+    found: dict[str, Any] = {"datasets": [source.reference for source in spec.data], "seeds": seeds}
+    if "model" in given:
+        found["model"] = [model.name for model in spec.models]
+    found["rho"] = list(values.floats("rho", given["rho"]))
+    settings = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+    return {"command": command, **settings, **found}

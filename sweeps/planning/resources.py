@@ -1,0 +1,95 @@
+"""What each trial gets of a machine, and how many run at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sweeps.options.request import RunSettings
+
+MEMORY_SHARE = 0.8  # of a device's memory that packs are planned for; the rest is for what is not counted
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What each trial asks for, how many trials run at once, and the bytes one may take (None: not known)."""
+
+    cpus: int
+    gpus: float
+    slots: int
+    memory: int | None = None
+
+    @property
+    def device(self) -> str:
+        """Torch device inside a trial."""
+        return "cuda" if self.gpus else "cpu"
+
+    @property
+    def threads(self) -> int:
+        """Torch threads inside a trial."""
+        return 1 if self.gpus else self.cpus
+
+    def __str__(self) -> str:
+        unit = f"{self.gpus:g} GPU and {self.cpus}" if self.gpus else f"{self.cpus}"
+        return f"{unit} CPU core{'s' if self.cpus > 1 else ''} each, {self.slots} at once"
+
+
+def usable_cpus() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def local_resources(settings: RunSettings) -> Resources:
+    """Say what a trial would get on this machine, without starting Ray."""
+    import torch
+
+    there = torch.cuda.device_count()
+    gpus = (1.0 if settings.gpus_per_trial is None else settings.gpus_per_trial) if there else 0.0
+    cores = usable_cpus() // settings.cpus_per_trial
+    slots = max(1, min(cores, int(there // gpus)) if gpus else cores)
+    return Resources(settings.cpus_per_trial, gpus, slots, local_memory(gpus, slots))
+
+
+def planned_resources(settings: RunSettings, workers: int | None) -> Resources:
+    """Say what a trial would get of the workers that are to take up a plan, as far as they are known here.
+
+    GPUs that are asked for are taken for granted where this machine has none; how large they are is not known, nor,
+    without a number of workers, how many.
+    """
+    ask = local_resources(settings)
+    if settings.gpus_per_trial and not ask.gpus:
+        ask = replace(ask, gpus=settings.gpus_per_trial, slots=1, memory=None)
+    return replace(ask, slots=workers or ask.slots)
+
+
+def local_memory(gpus: float, slots: int) -> int | None:
+    """Bytes that one of so many trials on this machine may take: of its share of a GPU, or of the main memory."""
+    import torch
+
+    if gpus:
+        there = torch.cuda.is_available()
+        return int(MEMORY_SHARE * min(1.0, gpus) * torch.cuda.get_device_properties(0).total_memory) if there else None
+    limits = [*_own_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))]
+    with suppress(ValueError, OSError):  # not every system tells
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return int(MEMORY_SHARE * min(limits) / slots) if limits else None
+
+
+def _own_limits(groups: Path, mounted: Path) -> Iterator[int]:
+    """Yield the memory limits of this process's control groups, as containers and Slurm's jobs have them.
+
+    Version 2 has one line, `0::/path`, and memory.max; version 1 `<n>:memory:/path` and memory.limit_in_bytes. A
+    group's limit holds for those below it.
+    """
+    with suppress(OSError):
+        for line in groups.read_text().splitlines():
+            _, kind, name = line.split(":", 2)
+            if kind in ("", "memory"):
+                base, file = (mounted, "memory.max") if not kind else (mounted / kind, "memory.limit_in_bytes")
+                group = base / name.lstrip("/")
+                for place in (group, *group.parents):
+                    with suppress(OSError, ValueError):  # not there, or "max"
+                        yield int((place / file).read_text())

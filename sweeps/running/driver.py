@@ -1,0 +1,194 @@
+"""One invocation of a sweep: plan, claim the directory, run what is missing, judge by the ledger."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from torch import cuda
+
+from hvae_core.spec import check_precision
+from sweeps.errors import COMPLETE, ERROR, INCOMPLETE, SIGNAL
+from sweeps.grid.cell import Cell
+from sweeps.grid.sweep_spec import SweepSpec
+from sweeps.ledger.atomic_files import write_bytes
+from sweeps.ledger.claims import Claim
+from sweeps.ledger.ledger import Ledger, Pack
+from sweeps.loggers.follower import Journal
+from sweeps.options.request import RunSettings
+from sweeps.planning.estimate import Estimate, estimate, probe
+from sweeps.planning.pack_options import Job, device_name
+from sweeps.planning.plan import Plan, plan_sweep, request_entry
+from sweeps.planning.resources import Resources, local_memory
+from sweeps.running.pack import tidy
+from sweeps.watching.live_progress import Progress
+
+PROBE_MODEL_STEPS = 100_000  # a run that trains more, and cannot be told from complete cells, is timed first
+LONG_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A request on its way into a results directory: what is asked for, how it is run, and where notes are printed.
+
+    config: the settings as `--config` reads them back.
+    """
+
+    ledger: Ledger
+    spec: SweepSpec
+    settings: RunSettings
+    config: Mapping[str, Any]
+    job: Job
+    console: Console
+
+    def plan(self) -> Plan:
+        """Compare the request with what the directory holds."""
+        return plan_sweep(self.ledger, self.spec, self.settings.retry_failed)
+
+    def packs(self, plan: Plan, ask: Resources) -> list[Pack]:
+        """Choose the packs of a plan, and say what they train beside what was asked for."""
+        packs = plan.packs(self.ledger, self.settings.pack_size, ask)
+        along = plan.along(self.ledger, packs)
+        if along:
+            self.say(f"note: {len(along)} more cells train along: earlier requests planned them in the same packs")
+        return packs
+
+    def run(self, probe_first: bool = False) -> tuple[int, Plan]:
+        """Train every cell of the request that is not complete; returns the exit status and the plan it carried out.
+
+        Raises HeldError if another run holds the directory, SpecError where Ray cannot do what was asked, and the
+        errors of planning. The status comes from the ledger alone: 0 complete, 1 cells left behind by trouble with
+        the machine, 3 some failed or diverged, 128 + n stopped by signal n.
+        """
+        plan = self.plan()  # what cannot be is refused before anything is written
+        self._say_other_bounds(plan)
+        journal = Journal(self.settings.log, self.ledger, self.say)
+        if not plan.pending:
+            tidy(self.ledger)
+            with journal:
+                return exit_status(self.ledger, plan.cells), plan
+        self.ledger.root.mkdir(parents=True, exist_ok=True)
+        with Claim(self.ledger.root / "claim"):
+            plan = self._prepared()
+            signal = None
+            with journal:
+                if plan.pending:
+                    signal = self._train(plan, probe_first, journal)
+            tidy(self.ledger)
+            return (SIGNAL + signal if signal else exit_status(self.ledger, plan.cells)), plan
+
+    def record(self, ask: Resources) -> tuple[Plan, list[Pack]]:
+        """Plan the request and write it down without running it; workers can take it up from there."""
+        self.ledger.root.mkdir(parents=True, exist_ok=True)
+        with Claim(self.ledger.root / "claim"):
+            plan = self._prepared()
+            packs = self.packs(plan, ask)
+            self._write_request(plan, packs)
+        return plan, packs
+
+    def forecast(self, plan: Plan, packs: Sequence[Pack], ask: Resources, timed: bool) -> Estimate:
+        """Estimate how long these packs take: from complete cells, else, if `timed`, from a few timed steps here."""
+        job = replace(self.job, device=ask.device, threads=ask.threads)
+        here = ask.gpus == 0 or cuda.is_available()
+        device = device_name(job.device) if here else "the GPUs elsewhere"
+        found = estimate(self.ledger, plan, packs, ask.slots, device)
+        if timed and here and found.wall_seconds is None:
+            found = estimate(self.ledger, plan, packs, ask.slots, device, probe(job, self.ledger, plan, packs, device))
+        return found
+
+    def say(self, line: str) -> None:
+        """Print one plain line of diagnostics."""
+        say(self.console, line)
+
+    def _prepared(self) -> Plan:
+        """Set damaged files aside, open what is to be tried again, and plan what is then missing."""
+        for note in self.ledger.repair(self.spec.cells()):
+            self.say(note)
+        plan = self.plan()
+        for cell in plan.retry:
+            self.ledger.reopen(cell)
+        return plan
+
+    def _train(self, plan: Plan, probe_first: bool, journal: Journal) -> int | None:
+        """Run the plan's packs through Ray; returns the signal that stopped it, if one did."""
+        from sweeps.running import ray_tune  # loading Ray takes seconds: only when there is something to train
+
+        settings = self.settings
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        folder = self.ledger.folder("runs") / f"{stamp}-{secrets.token_hex(3)}"
+        with ray_tune.engine(settings.address, folder) as interrupts:
+            if settings.address != "local":
+                ray_tune.check_nodes(self.ledger.root, folder)
+            ask = ray_tune.resources(settings.gpus_per_trial, settings.cpus_per_trial, self.say)
+            if settings.address == "local":
+                ask = replace(ask, memory=local_memory(ask.gpus, ask.slots))
+            check_precision(self.spec.train.precision, ask.device)
+            packs = self.packs(plan, ask)
+            self._write_request(plan, packs)
+            self.say(summary(plan))
+            self.say(f"packs: {len(packs)}, one Ray Tune trial each, {ask}")
+            large = probe_first or sum(cell.train.steps for cell in plan.pending) > PROBE_MODEL_STEPS
+            expected = self.forecast(plan, packs, ask, timed=large and settings.address == "local")
+            self.say(f"time: {expected.line}")
+            if expected.wall_seconds is not None and expected.wall_seconds > LONG_SECONDS:
+                self.say("over an hour: interrupt it at any time (Ctrl-C), the same command goes on where it was")
+            options = {"cpus_per_trial": ask.cpus, "gpus_per_trial": ask.gpus, "max_failures": settings.max_failures}
+            job = replace(self.job, device=ask.device, threads=ask.threads, options=tuple(options.items()))
+            if interrupts.signal is None:
+                with Progress(self.ledger, plan.pending, packs, self.console, journal.write):
+                    report = ray_tune.run_packs(
+                        job, packs, ask, folder, interrupts, settings.max_failures, settings.fail_fast
+                    )
+                for trouble in dict.fromkeys(report.troubles):
+                    self.say(trouble)
+                if report.failed_fast:
+                    self.say("stopped at the first failure, as --fail-fast asks; the same command runs the rest")
+        if interrupts.signal is not None:
+            self.say("stopped; the same command goes on from the checkpoints")
+        return interrupts.signal
+
+    def _say_other_bounds(self, plan: Plan) -> None:
+        """Name complete cells whose L_100 is on another number of images: that makes no new cell."""
+        asked, others = self.job.ll_examples, 0
+        for cell in plan.cells:
+            record = self.ledger.record(cell.id) if plan.found[cell.id] == "complete" else None
+            match record.result if record is not None else None:
+                case {"ll_examples": int(count), "test_examples": int(total)} if count != min(asked, total):
+                    others += 1
+        if others:
+            self.say(f"note: --ll-examples {asked} is for new cells; {others} complete ones keep their L_100")
+
+    def _write_request(self, plan: Plan, packs: Sequence[Pack]) -> None:
+        self.ledger.add_request(request_entry(plan.spec, packs, self.config), plan.cells)
+        again = f"hvae-sweep {self.config['command']} --config sweep.toml repeats it"
+        text = f"# The last request in this directory, resolved: {again}.\n"
+        said = {key: json.dumps(value, ensure_ascii=False) for key, value in self.config.items() if value is not None}
+        text += "".join(f"{key} = {value}\n" for key, value in said.items())
+        text = text.replace("\x7f", r"\u007f")  # the one character that JSON leaves as it is and TOML does not allow
+        write_bytes(self.ledger.root / "sweep.toml", text.encode(errors="surrogateescape"))
+
+
+def exit_status(ledger: Ledger, cells: Sequence[Cell]) -> int:
+    """Exit status of a request as the ledger has it."""
+    states = {ledger.state(cell.id) for cell in cells}
+    if "pending" in states:
+        return ERROR
+    return INCOMPLETE if states & {"failed", "diverged"} else COMPLETE
+
+
+def summary(plan: Plan) -> str:
+    """One line of what a request has and still needs."""
+    counts = plan.counts()
+    parts = [f"{n} {name}" for name, n in counts.items() if n and name != "cells"]
+    data = ", ".join(dict.fromkeys(f"{data.name}:{data.source}" for data in plan.spec.data))
+    return f"cells: {counts['cells']} ({', '.join(parts)}) on {data}"
+
+
+def say(console: Console, line: str) -> None:
+    """Print one plain line of diagnostics."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,110 @@
+"""One worker without Ray: takes packs from the recorded requests until none is left.
+
+SIGINT, SIGTERM and SIGUSR1, which schedulers can send before a time limit, let it write a checkpoint and stop.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import torch
+
+from hvae_core.data import DataError
+from hvae_core.spec import SpecError
+from sweeps.ledger.claims import HeldError, holder_of
+from sweeps.ledger.ledger import Ledger, LedgerError
+from sweeps.loggers.follower import Journal
+from sweeps.loggers.registry import LOGGERS
+from sweeps.planning.pack_options import Job
+from sweeps.running.pack import Outcome, run_pack, tidy
+from sweeps.watching.live_progress import describe
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+WAIT_SECONDS = 5.0  # between looks at packs that others hold
+
+
+def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tuple[int | None, list[str]]:
+    """Train every recorded pack with pending cells that no live worker holds.
+
+    Returns the signal that stopped it, if one did, and a line on each trouble with a pack's records or data, or with
+    what this machine can do, which leaves that pack to others. Looks again for as long as it finds work, since
+    holders die meanwhile; with `wait`, until every pack is done.
+    """
+    stopped: list[int] = []
+    refused: dict[str, str] = {}  # packs that this worker cannot do, and why: it looks at each once
+    asked = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        stopped.append(number)
+        asked.set()
+
+    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    try:
+        while not asked.is_set():
+            outcomes: set[Outcome] = set()
+            for request in ledger.requests():
+                job = Job.of(ledger.root, request, _device(request))
+                outcomes |= _work_request(ledger, job, request, asked, note, refused)
+            if outcomes.isdisjoint(("complete", "failed")):
+                if not (wait and "held" in outcomes):
+                    break
+                asked.wait(WAIT_SECONDS)
+        tidy(ledger)
+        if not asked.is_set():
+            try:
+                with Journal(_logs(ledger), ledger, note):
+                    pass  # it catches up as it opens
+            except (HeldError, SpecError) as error:
+                note(str(error))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return stopped[0] if stopped else None, list(dict.fromkeys(refused.values()))
+
+
+def _work_request(
+    ledger: Ledger,
+    job: Job,
+    request: dict[str, Any],
+    asked: threading.Event,
+    note: Callable[[str], None],
+    refused: dict[str, str],
+) -> set[Outcome]:
+    """Take the request's open packs in their order; returns what happened to any of them."""
+    outcomes: set[Outcome] = set()
+    for pack in ledger.packs([request]).values():
+        open_cells = [cell for cell in pack.cells if ledger.state(cell) == "pending"]
+        if not open_cells or asked.is_set() or pack.id in refused:
+            continue
+        try:
+            outcome = run_pack(job, pack, asked.is_set, note)
+        except (DataError, LedgerError, SpecError) as error:
+            refused[pack.id] = str(error)
+            continue
+        outcomes.add(outcome)
+        for cell in open_cells:
+            record = ledger.record(cell)
+            if outcome in ("complete", "failed") and record is not None:
+                note(describe(record))
+    return outcomes
+
+
+def held_elsewhere(ledger: Ledger) -> set[str]:
+    """Return the cells of packs that a live worker holds."""
+    packs = ledger.packs().values()
+    return {cell for pack in packs if holder_of(ledger.pack_path(pack.id) / "claim") for cell in pack.cells}
+
+
+def _logs(ledger: Ledger) -> list[str]:
+    """Return the loggers that any request asks for."""
+    asked = [request["settings"].get("log") for request in ledger.requests()]
+    return [name for name in LOGGERS if any(isinstance(names, list) and name in names for names in asked)]
+
+
+def _device(request: dict[str, Any]) -> str:
+    """Take a GPU where there is one, unless the request wants none; CUDA_VISIBLE_DEVICES says which."""
+    return "cuda" if torch.cuda.is_available() and request["settings"].get("gpus_per_trial") != 0 else "cpu"

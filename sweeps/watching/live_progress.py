@@ -1,0 +1,147 @@
+"""Progress of a running sweep, read from the ledger alone: it may run on another machine.
+
+On a terminal one line is redrawn; otherwise a line a minute. Each cell's top KL is printed as the cell ends.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from sweeps.grid.cell import Cell
+from sweeps.ledger.atomic_files import DamagedFileError
+from sweeps.ledger.ledger import Ledger, Pack, Record
+from sweeps.ledger.pack_progress import Pace
+
+QUIET_SECONDS = 60.0  # between lines when stderr is no terminal
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Cells by state, and the speed of what runs now; model-steps count every member of a pack."""
+
+    complete: int
+    failed: int
+    total: int
+    model_steps_per_second: float
+    model_steps_left: float
+
+    def line(self) -> str:
+        """One line for a person."""
+        rate = self.model_steps_per_second
+        if self.complete + self.failed == self.total:
+            return f"{self.complete}/{self.total} cells" + (f", {self.failed} failed" if self.failed else "")
+        eta = duration(self.model_steps_left / rate) if rate > 0 else "unknown"
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.complete}/{self.total} cells{failed}, {rate:,.0f} model-steps/s, ETA {eta}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time span such as 42 s, 3 min 20 s, 5 h 12 min, 3.1 days."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    if seconds < 2 * 86400:
+        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+    return f"{seconds / 86400:.1f} days"
+
+
+def describe(record: Record) -> str:
+    """One line about a cell that has ended."""
+    cell = record.cell
+    name = cell.title
+    if record.result is not None:
+        r, L = record.result, cell.model.depth
+        units = f"{r['au_top']}/{cell.model.latents[L - 1]} active"
+        return f"{name}: top KL {r['kl_top']:.3f} nats, {units}, ELBO {r['elbo']:.2f}"
+    lines = (record.failure or {}).get("lines") or [""]
+    return f"{name}: {record.state}: {lines[-1]}"
+
+
+class Progress:
+    """Follows the cells of one run from a thread of its own, as a context; on_end is called with each that ends."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        cells: Sequence[Cell],
+        packs: Sequence[Pack],
+        console: Console,
+        on_end: Callable[[Record], None],
+    ) -> None:
+        self.ledger, self.console, self.packs, self.on_end = ledger, console, packs, on_end
+        self.total = len(cells)
+        self._open = dict.fromkeys(cell.id for cell in cells)
+        self._by_state = {"complete": 0, "failed": 0, "diverged": 0}
+        self._steps = {cell.id: cell.train.steps for cell in cells}
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="progress", daemon=True)
+
+    def __enter__(self) -> Progress:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def poll(self) -> tuple[Snapshot, list[Record]]:
+        """Read the ledger: where the run stands, and the cells that ended since the last look."""
+        ended = []
+        for cell_id in self._open:
+            path = self.ledger.cell_path(cell_id)
+            if (path / "result.json").exists() or (path / "failure.json").exists():
+                try:
+                    record = self.ledger.record(cell_id)
+                except DamagedFileError:
+                    continue
+                if record is not None and record.state != "pending":
+                    ended.append(record)
+                    self._by_state[record.state] += 1
+        for record in ended:
+            del self._open[record.cell.id]
+        rate = left = 0.0
+        for pack in self.packs:
+            waiting = [cell for cell in pack.cells if cell in self._open]
+            if not waiting:
+                continue
+            pace = Pace.read(self.ledger.pack_path(pack.id))
+            left += len(pack.cells) * (self._steps[waiting[0]] - (pace.step if pace else 0))
+            rate += len(pack.cells) * (pace.steps_per_second if pace else 0.0)
+        states = self._by_state
+        snapshot = Snapshot(states["complete"], states["failed"] + states["diverged"], self.total, rate, left)
+        return snapshot, ended
+
+    def _follow(self) -> None:
+        if not self.console.is_terminal:
+            self._loop(lambda line: None)
+            return
+        with Live(console=self.console, refresh_per_second=4, transient=True) as live:
+            self._loop(lambda line: live.update(Text(line)))
+
+    def _loop(self, redraw: Callable[[str], None]) -> None:
+        said = time.monotonic()
+        while True:
+            last = self._done.is_set()
+            snapshot, ended = self.poll()
+            for record in ended:
+                self._print(describe(record))
+                self.on_end(record)
+            redraw(snapshot.line())
+            if not self.console.is_terminal and time.monotonic() - said > QUIET_SECONDS:
+                self._print(snapshot.line())
+                said = time.monotonic()
+            if last:
+                return
+            self._done.wait(1.0)
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)

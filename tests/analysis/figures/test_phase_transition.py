@@ -1,0 +1,250 @@
+"""What is on the phase-transition figure, read off its artists."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from analysis.figures.phase_transition import MAX_MODELS, TITLE, draw_phase_transition
+from analysis.frames.curves import curves
+from analysis.frames.gather import gather
+from analysis.summaries.critical import CriticalRho
+from analysis.summaries.summary import summarise
+from hvae_core.spec import TrainSpec
+from sweeps.grid.cell import Cell
+
+MakeFrame = Callable[..., pd.DataFrame]
+BOTH = ("mnist:embedded", "glyphs:embedded")
+
+
+def panels(figure: Figure, metric: str) -> list[Axes]:
+    return [ax for ax in figure.axes if ax.get_label() == metric]
+
+
+def lines(ax: Axes, gid: str) -> list[Any]:
+    return [line for line in ax.get_lines() if line.get_gid() == gid]
+
+
+def legend_texts(figure: Figure) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in (legend.get_title(), *legend.get_texts())]
+
+
+def assert_everything_is_inside_and_apart(figure: Figure) -> None:
+    """No text leaves the figure, and no legend touches another or the axes above it."""
+    figure.draw_without_rendering()
+    boxes = [legend.get_window_extent() for legend in figure.legends]
+    axes = [box for ax in figure.axes if (box := ax.get_tightbbox()) is not None]
+    for box in [*boxes, *axes]:
+        assert figure.bbox.x0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0
+        assert box.y1 <= figure.bbox.y1
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
+    for one, other in itertools.product(boxes, axes):
+        assert not one.overlaps(other)
+
+
+def test_three_panels_show_the_summary(make_frame: MakeFrame) -> None:
+    frame = make_frame(datasets=BOTH, seeds=(0, 1, 2))
+    figure = draw_phase_transition(frame)
+    assert [ax.get_label() for ax in figure.axes] == ["kl_top", "au_top", "elbo"]
+    summary = summarise(frame)
+    for ax in figure.axes:
+        drawn = lines(ax, "median")
+        assert len(drawn) == 2
+        for line, dataset in zip(drawn, ("glyphs", "mnist"), strict=True):
+            rows = summary[summary["dataset"] == dataset]
+            assert np.array_equal(line.get_xdata(), rows["rho"])
+            drawn_values = rows[f"{ax.get_label()}_median"]
+            zero = drawn_values.max() if ax.get_label() == "elbo" else 0
+            assert np.array_equal(line.get_ydata(), drawn_values - zero)
+            assert line.get_color() == lines(figure.axes[0], "median")[drawn.index(line)].get_color()
+        for points in lines(ax, "seeds"):
+            assert len(points.get_xdata()) == 33
+        assert len([band for band in ax.collections if band.get_gid() == "range"]) == 2
+
+
+def test_the_band_is_the_range_over_seeds(make_frame: MakeFrame) -> None:
+    frame = make_frame(seeds=(0, 1, 2))
+    band = draw_phase_transition(frame).axes[0].collections[0]
+    corners = np.asarray(band.get_paths()[0].vertices)
+    for rho, cells in frame.groupby("rho"):
+        heights = corners[np.isclose(corners[:, 0], float(str(rho))), 1]
+        assert (heights.min(), heights.max()) == (cells["kl_top"].min(), cells["kl_top"].max())
+
+
+def test_one_seed_has_neither_band_nor_points(make_frame: MakeFrame) -> None:
+    for ax in draw_phase_transition(make_frame()).axes:
+        assert not lines(ax, "seeds")
+        assert not ax.collections
+
+
+def test_curves_differ_in_colour_and_marker(make_results: Callable[..., list[Cell]], tmp_path: Path) -> None:
+    for k in (2, 5):
+        make_results(tmp_path / f"{k}", datasets=BOTH, objective={"ou_samples": k})
+    frame = gather([tmp_path]).frame
+    drawn = lines(draw_phase_transition(frame).axes[0], "median")
+    assert len({line.get_marker() for line in drawn}) == 4
+    assert len({(to_rgb(line.get_color()), line.get_linestyle()) for line in drawn}) == 4
+    assert len({to_rgb(line.get_color()) for line in drawn}) == 2
+    alone = lines(draw_phase_transition(frame[frame["dataset"] == "mnist"]).axes[0], "median")
+    assert len({to_rgb(line.get_color()) for line in alone}) == 2
+    assert {line.get_linestyle() for line in alone} == {"-"}
+
+
+def test_curves_that_coincide_are_both_seen(make_results: Callable[..., list[Cell]], tmp_path: Path) -> None:
+    """Of neighbours one is wider, with larger hollow markers of another shape, and beneath; a curve alone is plain."""
+    make_results(tmp_path, datasets=BOTH)
+    frame = gather([tmp_path]).frame
+    figure = draw_phase_transition(frame)
+    for ax in figure.axes:
+        one, other = lines(ax, "median")
+        assert one.get_zorder() < other.get_zorder()
+        assert one.get_linewidth() > 1.5 * other.get_linewidth()
+        assert one.get_markersize() > 1.5 * other.get_markersize()
+        assert (one.get_markerfacecolor(), other.get_markerfacecolor()) == ("white", other.get_color())
+        assert one.get_marker() != other.get_marker()
+    handles = figure.legends[0].get_lines()
+    for line, handle in zip(lines(figure.axes[0], "median"), handles, strict=True):
+        for name in ("linewidth", "markersize", "markerfacecolor", "marker"):
+            assert getattr(line, f"get_{name}")() == getattr(handle, f"get_{name}")()
+    (alone,) = lines(draw_phase_transition(frame[frame["dataset"] == "mnist"]).axes[0], "median")
+    assert alone.get_markerfacecolor() == alone.get_color()
+
+
+def test_curves_of_two_data_sets_and_two_settings_are_told_apart_from_their_neighbours(
+    make_results: Callable[..., list[Cell]], tmp_path: Path
+) -> None:
+    """Of two curves that differ in data alone or in a setting alone, which may coincide, just one is wide."""
+    for k in (5, 9):
+        make_results(tmp_path, datasets=BOTH, objective={"ou_samples": k})
+    frame = gather([tmp_path]).frame
+    drawn = zip(curves(frame), lines(draw_phase_transition(frame).axes[0], "median"), strict=True)
+    for (a, one), (b, other) in itertools.combinations(drawn, 2):
+        if (a.data == b.data) != (a["ou_samples"] == b["ou_samples"]):
+            assert (one.get_linewidth() > 1.5) != (other.get_linewidth() > 1.5)
+
+
+def test_critical_rho_is_marked_where_it_was_found(make_frame: MakeFrame) -> None:
+    frame = make_frame(datasets=BOTH, seeds=(0, 1, 2))
+    found = CriticalRho()(frame)
+    ax = draw_phase_transition(frame, found).axes[0]
+    for drop, bar, (_, row) in zip(lines(ax, "critical"), lines(ax, "interval"), found.iterrows(), strict=True):
+        assert list(drop.get_xdata()) == [row["rho_critical"]] * 2
+        assert list(drop.get_ydata()) == [row["plateau"] / 2, 0]
+        assert list(bar.get_xdata()) == [row["interval_low"], row["interval_high"]]
+
+
+def test_no_transition_marks_nothing_and_says_so(make_frame: MakeFrame) -> None:
+    figure = draw_phase_transition(make_frame(top_kl=lambda cell: 0.01))
+    assert not lines(figure.axes[0], "critical")
+    assert "below 1 nat everywhere" in legend_texts(figure)[1]
+
+
+def test_legend_says_what_defines_the_curve(make_frame: MakeFrame) -> None:
+    frame = make_frame(datasets=BOTH)
+    texts = legend_texts(draw_phase_transition(frame))
+    best = summarise(frame).groupby("dataset")["elbo_median"].max().map(lambda value: f"−{-value:.2f}")
+    words = f"K = 5, 3,000 steps, 1 seed, best ELBO {best['glyphs']} (glyphs), {best['mnist']} (mnist)"
+    assert texts[0].replace(",\n", ", ") == words
+    assert [text.split(", ")[0] for text in texts[1:]] == ["glyphs:embedded", "mnist:embedded"]
+    contents = [curve.content for curve in curves(frame)]
+    assert [text.split(", ")[1].rstrip(",\n").split(",")[0] for text in texts[1:]] == contents
+    for text, (_, row) in zip(texts[1:], CriticalRho()(frame).iterrows(), strict=True):
+        assert f"(grid {row['bracket_low']:g}–{row['bracket_high']:g})" in text
+
+
+def test_incomplete_cells_leave_marks_beneath_the_curve(make_frame: MakeFrame) -> None:
+    states = {0.8: "pending", 0.9: "failed", 0.95: "diverged", 1.0: "pending"}
+    figure = draw_phase_transition(make_frame(state=lambda c: states.get(c.member.objective.rho, "complete")))
+    ax = figure.axes[0]
+    (median,) = lines(ax, "median")
+    assert not set(states) & set(median.get_xdata())
+    for state in ("pending", "failed", "diverged"):
+        (marks,) = lines(ax, state)
+        assert list(marks.get_xdata()) == [rho for rho, other in states.items() if other == state]
+        assert ax.get_ylim()[0] < marks.get_ydata()[0] < 0
+    assert legend_texts(figure)[-2:] == ["pending cell", "diverged or failed cell"]
+    assert ax.get_xlim()[1] > 1
+
+
+def test_one_column_per_model_with_its_own_width(make_frame: MakeFrame) -> None:
+    figure = draw_phase_transition(make_frame(models=("mlp2x4h8", "mlp8-6")))
+    assert figure.get_size_inches()[0] == 7.0
+    assert [ax.get_title() for ax in panels(figure, "kl_top")] == ["mlp2x4h8", "mlp8-6"]
+    assert [ax.get_yticks()[-1] for ax in panels(figure, "au_top")] == [4, 6]
+    labels = [ax.get_ylabel() for ax in panels(figure, "au_top")]
+    assert labels == ["active top\nunits (of D)", ""]
+
+
+def test_one_model_fits_a_column_of_text(make_frame: MakeFrame) -> None:
+    figure = draw_phase_transition(make_frame())
+    assert figure.get_size_inches()[0] == 3.35
+    labels = [ax.get_ylabel() for ax in figure.axes]
+    assert labels == ["top-layer KL (nats)", "active top\nunits (of 4)", "test ELBO − best\n(nats, stretched)"]
+    assert figure.axes[-1].get_xlabel() == "OU correlation ρ (axis stretched towards 1)"
+
+
+def test_no_more_than_four_models(make_frame: MakeFrame) -> None:
+    figure = draw_phase_transition(make_frame(models=[f"mlp{depth}x4h8" for depth in range(1, 7)], rhos=(0, 0.5, 1)))
+    assert len(panels(figure, "kl_top")) == MAX_MODELS
+    assert figure.get_size_inches()[0] == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize(
+    ("datasets", "models", "seeds", "rhos"),
+    [
+        (BOTH, ["mlp2x4h8"], (0,), None),
+        (("mnist:embedded",), ["mlp2x4h8"], (0,), (0.9,)),
+        (("mnist:embedded",), ["mlp2x4h8"], (0, 1, 2), (0.9, 1)),
+        (
+            (*BOTH, "omniglot:burda", "a $x_1$ \x07 日本 and a very long name of a file:npz"),
+            ["mlp2x1h8"],
+            (0, 1, 2),
+            None,
+        ),
+        (BOTH, [f"mlp{depth}x4h8" for depth in range(1, 5)], (0, 1, 2), None),
+        (BOTH, ["mlp64-32-16-8", "mlp3x200"], (0, 1, 2), (0.8, 0.9, 0.95, 1)),
+    ],
+)
+def test_everything_fits(
+    make_frame: MakeFrame,
+    datasets: Sequence[str],
+    models: Sequence[str],
+    seeds: Sequence[int],
+    rhos: Sequence[float] | None,
+) -> None:
+    options = {} if rhos is None else {"rhos": rhos}
+    frame = make_frame(datasets=datasets, models=models, seeds=seeds, train=TrainSpec(100_000), **options)
+    assert_everything_is_inside_and_apart(draw_phase_transition(frame))
+    assert_everything_is_inside_and_apart(draw_phase_transition(frame, title=False, x_scale="stretched"))
+
+
+def test_title_can_be_left_off(make_frame: MakeFrame) -> None:
+    frame = make_frame()
+    assert draw_phase_transition(frame).get_suptitle() == TITLE
+    without = draw_phase_transition(frame, title=False)
+    assert without.get_suptitle() == ""
+    assert without.axes[0].get_title() == "mlp2x4h8"
+
+
+def test_global_settings_are_left_alone(make_frame: MakeFrame) -> None:
+    before = dict(mpl.rcParams)
+    draw_phase_transition(make_frame())
+    assert dict(mpl.rcParams) == before
+
+
+def test_nothing_complete_is_an_error(make_frame: MakeFrame) -> None:
+    with pytest.raises(ValueError, match="no cell is complete"):
+        draw_phase_transition(make_frame(state=lambda cell: "pending"))

@@ -1,0 +1,208 @@
+"""Which cells are let draw, from where, and that every image is in its place."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.frames.curves import curves
+from analysis.frames.gather import GatherError
+from analysis.reports.report import Report
+from analysis.reports.samples import COLUMNS, GAP, HEADINGS, MAX_ROWS, Row, draw_samples, samples
+from hvae_core.spec import TrainSpec
+from sweeps.grid.cell import Cell
+from sweeps.ledger.ledger import Ledger
+from sweeps.trained.drawings import Pictures
+
+Make = Callable[..., list[Cell]]
+FEW = (0.5, 0.9, 1.0)
+
+
+@dataclass
+class Studio:
+    """Draws with cells that have no weights, and keeps which ledger was asked for which cell."""
+
+    asked: list[tuple[Path, str]]
+
+    def pictures(self, ledger: Ledger, cell_id: str, count: int = 10) -> Pictures:
+        self.asked.append((ledger.root, cell_id))
+        return Pictures(*(np.full((count, 2, 3), shade) for shade in (0.1, 0.2, 0.0, 0.3)))
+
+
+@pytest.fixture(autouse=True)
+def studio(monkeypatch: pytest.MonkeyPatch) -> Studio:
+    studio = Studio([])
+    monkeypatch.setattr("sweeps.trained.drawings.pictures", studio.pictures)
+    return studio
+
+
+def drawn(*directories: Path, cells: tuple[str, ...] = (), datasets: tuple[str, ...] = ()) -> Report:
+    return samples(directories, directories[0] / "out", ("svg",), datasets=datasets, cells=cells)
+
+
+def test_four_cells_over_rho_of_one_curve_are_chosen_where_none_is_named(make_results: Make, tmp_path: Path) -> None:
+    make_results(tmp_path, datasets=("glyphs:embedded", "mnist:embedded"), seeds=(0, 1))
+    chosen = drawn(tmp_path).table
+    assert list(chosen["rho"]) == [0.0, 0.85, 0.97, 1.0]
+    assert chosen["seed"].nunique() == chosen["dataset"].nunique() == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"objective": {"ou_samples": 20}},
+        {"objective": {"smoothing": "ratio"}},
+        {"objective": {"beta_top": 0.5}},
+        {"objective": {"free_bits": 1.0}},
+        {"objective": {"kl_anneal": (10, 20)}},
+        {"train": TrainSpec(3000, lr=0.002)},
+        {"train": TrainSpec(3000, batch_size=64)},
+        {"train": TrainSpec(9000)},
+        {"binarise": "dynamic"},
+    ],
+)
+def test_whatever_else_differs_is_never_in_the_same_choice(make_results: Make, tmp_path: Path, other: object) -> None:
+    """Values between those of the first curve would be chosen if the two counted as one."""
+    make_results(tmp_path / "a", rhos=(0.1, 0.4, 0.7, 1.0))
+    make_results(tmp_path / "b", rhos=(0.2, 0.5, 0.8, 0.9), **other)  # type: ignore[arg-type]
+    report = drawn(tmp_path)
+    assert len(curves(report.table)) == 1
+    assert len(report.table) == 4
+    (note,) = report.notes
+    assert note.startswith("1 of 2 curves is drawn, mnist:embedded, mlp2x4h8, ")
+
+
+def test_a_curve_of_one_rho_does_not_stand_for_those_of_many(make_results: Make, tmp_path: Path) -> None:
+    """Betas of unsmoothed models are curves of one value of rho each, and come first."""
+    for beta in (0.2, 0.6):
+        make_results(tmp_path, rhos=(1.0,), objective={"beta_top": beta})
+    make_results(tmp_path, rhos=FEW, seeds=(1, 2))
+    make_results(tmp_path, rhos=FEW[:1], seeds=(0,))
+    chosen = drawn(tmp_path).table
+    assert chosen["rho"].tolist() == list(FEW)
+    assert set(chosen["seed"]) == {1}, "the first seed with all values"
+
+
+def test_named_cells_are_chosen_and_what_is_no_cell_is_named(make_results: Make, tmp_path: Path) -> None:
+    cells = make_results(tmp_path)
+    report = drawn(tmp_path, cells=(cells[3].id[:10], cells[5].id))
+    assert set(report.table["cell_id"]) == {cells[3].id, cells[5].id}
+    assert cells[3].id in report.text
+    with pytest.raises(GatherError, match="'zz' is no complete cell"):
+        drawn(tmp_path, cells=("zz",))
+    with pytest.raises(GatherError, match=f"at most {MAX_ROWS}"):
+        drawn(tmp_path, cells=("",))
+    with pytest.raises(GatherError, match="omniglot"):
+        drawn(tmp_path, datasets=("omniglot",))
+
+
+def test_nothing_complete_is_nothing_to_draw(make_results: Make, tmp_path: Path) -> None:
+    make_results(tmp_path, rhos=FEW, state=lambda cell: "pending")
+    with pytest.raises(GatherError, match=r"^nothing to plot: 3 cells, 0 complete \(3 pending\)$"):
+        drawn(tmp_path)
+
+
+def test_results_one_level_down_draw_from_where_they_are_complete(
+    make_results: Make, tmp_path: Path, studio: Studio
+) -> None:
+    """The first of two directories only planned what the second trained; a third is given by itself."""
+    make_results(tmp_path / "parent" / "a", rhos=FEW, state=lambda cell: "pending")
+    cells = make_results(tmp_path / "parent" / "b", rhos=FEW)
+    other = make_results(tmp_path / "c", rhos=(0.7,))
+    drawn(tmp_path / "parent", tmp_path / "c")
+    expected = [(tmp_path / "parent" / "b", cell.id) for cell in cells] + [(tmp_path / "c", other[0].id)]
+    assert sorted(studio.asked) == sorted(expected)
+
+
+def test_damaged_cells_are_said(make_results: Make, tmp_path: Path) -> None:
+    cells = make_results(tmp_path, rhos=FEW)
+    result = Ledger(tmp_path).cell_path(cells[0].id) / "result.json"
+    result.write_text("{")
+    report = drawn(tmp_path)
+    (note,) = report.notes
+    assert str(result) in note
+    assert cells[0].id not in list(report.table["cell_id"])
+
+
+def test_every_image_is_in_its_place(tmp_path: Path) -> None:
+    images = [
+        np.full((2 * COLUMNS, 3, 4), 0.1 * block) + np.arange(2 * COLUMNS)[:, None, None] / 100 for block in (1, 2, 3)
+    ]
+    figure = draw_samples([Row("one\ntwo", (images[0], images[1], images[2]))])
+    panels = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_title() for axes in panels] == list(HEADINGS)
+    for axes, block in zip(panels, images, strict=True):
+        drawn = np.asarray(axes.images[0].get_array())
+        assert drawn.shape == (2 * (3 + GAP), COLUMNS * (4 + GAP))
+        for i in range(2 * COLUMNS):
+            row, column = divmod(i, COLUMNS)
+            top, left = row * (3 + GAP) + GAP, column * (4 + GAP) + GAP
+            part = drawn[top : top + 3, left : left + 4]
+            assert np.array_equal(part, block[i])
+        assert axes.images[0].get_clim() == (0, 1)
+    assert figure.axes[0].texts[0].get_text() == "one\ntwo"
+
+
+@pytest.mark.parametrize("count", [1, 3, 2 * COLUMNS])
+def test_test_images_lie_over_their_reconstructions_however_few_there_are(
+    make_results: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    one = np.arange(count, dtype=float)[:, None, None] * np.ones((2, 3)) / 100
+    many = np.zeros((2 * COLUMNS, 2, 3))
+    monkeypatch.setattr("sweeps.trained.drawings.pictures", lambda *_: Pictures(many, many, one, one + 0.5))
+    make_results(tmp_path, rhos=(1.0,))
+    frame = drawn(tmp_path).table
+    row = Row.of(frame.iloc[0], tmp_path)
+    _, _, tests = row.blocks
+    shown = min(count, COLUMNS)
+    assert np.array_equal(tests, np.concatenate([one[:shown], one[:shown] + 0.5]))
+
+
+def test_the_csv_is_what_is_drawn(make_results: Make, tmp_path: Path) -> None:
+    make_results(tmp_path)
+    report = samples([tmp_path], formats=["png"])
+    assert report.files == [tmp_path / "figures" / "samples.png", tmp_path / "figures" / "samples.csv"]
+    read = pd.read_csv(report.files[1])
+    assert read["cell_id"].tolist() == report.table["cell_id"].tolist()
+    assert read["rho"].tolist() == [0.0, 0.85, 0.97, 1.0]
+
+
+def test_a_label_says_all_that_defines_the_cell(make_results: Make, tmp_path: Path) -> None:
+    objective = {"ou_samples": 7, "smoothing": "ratio", "beta_top": 0.5, "kl_anneal": (10, 20), "free_bits": 0.5}
+    (cell,) = make_results(
+        tmp_path, datasets=("$x:npz",), binarise="dynamic", rhos=(0.85,), seeds=(4,), objective=objective
+    )
+    label = Row.of(drawn(tmp_path).table.iloc[0], tmp_path).label
+    *facts, units = label.split("\n")
+    assert " ".join(facts).split(", ") == [
+        *(
+            r"\$x:npz",
+            cell.checksum[:8],
+            "mlp2x4h8",
+            "hvae-ratio+beta-top+kl-anneal+free-bits",
+            "ρ = 0.85",
+            "dynamic binarisation",
+            "K = 7",
+        ),
+        *("smoothing ratio", "β_top = 0.5", "KL annealing 10:20", "free bits 0.5 nats", "3,000 steps", "seed 4"),
+    ]
+    assert units.endswith("active")
+
+
+def test_labels_stay_in_their_column(make_results: Make, tmp_path: Path) -> None:
+    name = "a very long name of a file of images"
+    make_results(tmp_path, datasets=(f"{name}:npz",), rhos=FEW, objective={"kl_anneal": (10, 20), "free_bits": 0.5})
+    frame = drawn(tmp_path).table
+    figure = draw_samples([Row.of(cell, tmp_path) for _, cell in frame.iterrows()])
+    figure.draw_without_rendering()
+    labels = [text.get_window_extent() for axes in figure.axes for text in axes.texts]
+    images = min(axes.get_window_extent().x0 for axes in figure.axes if axes.images)
+    assert max(label.x1 for label in labels) < images
+    for one, other in itertools.combinations(labels, 2):
+        assert not one.overlaps(other)
