@@ -1,0 +1,155 @@
+"""Every setting that makes a cell, declared once.
+
+A cell's configuration and id, its row in results.csv, what its pack must share, the options of the command line, and
+the words of a legend derive from this table, in this order. The values themselves live in `hvae_core.spec`, which
+also says what they may be.
+
+A setting that is added later has `always_hashed=False`: it enters configuration and id only where it is not its
+default, so that no id changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from hvae_core.data import BINARISE
+from hvae_core.spec import PRECISIONS, SMOOTHINGS, ObjectiveSpec, SpecError, TrainSpec
+
+Part = Literal["data", "model", "objective", "member", "train"]
+Kind = Literal["text", "whole", "real"]
+
+
+class _Required:
+    """The default of a setting that every cell states."""
+
+
+REQUIRED = _Required()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a cell.
+
+    name: its key in config.json, its column, and with hyphens its option.
+    part: what holds it: the data set, the model, the objective, the member (its seed) or the training run.
+    kind: what its column holds.
+    default: its value where nobody says otherwise.
+    varies_in_pack: whether models that train together may differ in it.
+    label: its value in the words of a legend.
+    legend: whether a legend names it always, where it is not the default (or differs), or only where it differs.
+    help, choices: what --help says of its option, and the values it takes, if they are few.
+    """
+
+    name: str
+    part: Part
+    kind: Kind
+    default: Any = REQUIRED
+    varies_in_pack: bool = False
+    label: Callable[[Any], str] = str
+    legend: Literal["always", "unusual", "differing"] = "unusual"
+    help: str = ""
+    choices: tuple[str, ...] = ()
+    always_hashed: bool = True
+
+    def from_config(self, config: Mapping[str, Any]) -> Any:
+        """Read its value from a config.json; raises KeyError where a setting that is always there is missing."""
+        value = config[self.name] if self.always_hashed else config.get(self.name, self.default)
+        if self.kind == "text" and self.default is not None and not isinstance(value, str):
+            raise SpecError(f"{self.name}: {value!r} is not allowed; it must be text")
+        return tuple(value) if isinstance(value, list) else value
+
+
+def _default(spec: type[ObjectiveSpec] | type[TrainSpec], name: str) -> Any:
+    return next(field.default for field in fields(spec) if field.name == name)
+
+
+def _objective(name: str, kind: Kind, **more: Any) -> Setting:
+    return Setting(name, "objective", kind, _default(ObjectiveSpec, name), **more)
+
+
+def _train(name: str, kind: Kind, **more: Any) -> Setting:
+    return Setting(name, "train", kind, _default(TrainSpec, name), **more)
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("dataset", "data", "text"),
+    Setting("source", "data", "text"),
+    Setting("checksum", "data", "text"),
+    Setting(
+        "binarise",
+        "data",
+        "text",
+        "static",
+        label=lambda value: f"{value} binarisation",
+        help="How grey images become binary.",
+        choices=BINARISE,
+    ),
+    Setting("model", "model", "text"),
+    _objective("rho", "real", varies_in_pack=True),
+    _objective(
+        "ou_samples",
+        "whole",
+        label=lambda value: f"K = {value}",
+        legend="always",
+        help="K: correlated samples of each smoothed function.",
+    ),
+    _objective(
+        "smoothing",
+        "text",
+        label=lambda value: f"smoothing {value}",
+        help="What U_rho acts on.",
+        choices=SMOOTHINGS,
+    ),
+    _objective(
+        "beta_top",
+        "real",
+        varies_in_pack=True,
+        label=lambda value: "matched β_top, unsmoothed" if value is None else f"β_top = {value:g}",
+        help="Weight of the top KL; matched: c(rho, K), unsmoothed.",
+    ),
+    _objective(
+        "kl_anneal",
+        "text",
+        label=lambda value: "no KL annealing" if value is None else f"KL annealing {value}",
+        help="KL weight 0 for A steps, up to 1 over B more; 1%:50% of the run.",
+    ),
+    _objective(
+        "free_bits",
+        "real",
+        varies_in_pack=True,
+        label=lambda value: "no free bits" if value is None else f"free bits {value:g} nat{'s' * (value != 1)}",
+        help="Floor in nats under each layer's KL.",
+    ),
+    _objective(
+        "iwae_k",
+        "whole",
+        label=lambda value: f"IWAE k = {value}",
+        help="Importance samples of the objective; 1: the ELBO.",
+    ),
+    Setting("seed", "member", "whole", varies_in_pack=True),
+    _train(
+        "steps",
+        "whole",
+        label=lambda value: f"{value:,} steps",
+        legend="always",
+        help="Optimiser steps of every model.",
+    ),
+    _train(
+        "batch_size",
+        "whole",
+        label=lambda value: f"batch {value}",
+        legend="differing",
+        help="Images in a minibatch.",
+    ),
+    _train("lr", "real", label=lambda value: f"lr {value:g}", legend="differing", help="Adam's learning rate."),
+    _train("precision", "text", help="Of training and evaluation.", choices=PRECISIONS),
+)
+
+BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}
+
+
+def names(*parts: Part) -> tuple[str, ...]:
+    """Names of the settings of these parts, in the table's order."""
+    return tuple(setting.name for setting in SETTINGS if setting.part in parts)
