@@ -21,9 +21,9 @@ from rich.live import Live
 from rich.text import Text
 
 from analysis.command import plot
+from hvae_core.checks import SpecError
 from hvae_core.data import fetch_dataset, list_datasets
 from hvae_core.data.sources import expanded
-from hvae_core.spec import SpecError
 from sweeps.cluster.slurm import has_gpus
 from sweeps.cluster.submissions import BACKENDS, Backend, Submission, new_name
 from sweeps.cluster.submit import SubmitCommand, plan_request, scheduler_options, script_of, submit_job

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hvae_core.spec import SpecError
+from hvae_core.checks import SpecError
 from sweeps.options import values
 from sweeps.options.click_commands import CONTEXT, Group, together
 

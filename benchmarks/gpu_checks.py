@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from hvae_core.data import Dataset, load_dataset
-from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, Precision, TrainSpec
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import Member, ObjectiveSpec, Precision, TrainSpec
 from hvae_core.training.memory import member_bytes
 from hvae_core.training.trainer import PackTrainer
 

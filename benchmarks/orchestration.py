@@ -19,7 +19,8 @@ import ray
 import torch
 
 from hvae_core.data import load_dataset
-from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, TrainSpec
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.checkpoint import save_checkpoint
 from hvae_core.training.trainer import CHECKPOINT_SHARE, PackTrainer
 from sweeps.grid.sweep_spec import DataSource, SweepSpec

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from benchmarks.plain_loop import PlainHVAE, steps
 from hvae_core.data import load_dataset
-from hvae_core.spec import PRECISIONS, Member, ModelSpec, ObjectiveSpec, TrainSpec
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import PRECISIONS, Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.trainer import DTYPES, PackTrainer
 
 

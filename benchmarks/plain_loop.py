@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 from torch.utils.data import DataLoader, TensorDataset
 
-from hvae_core.networks.stacked import SIGMA_FLOOR, SOFTPLUS_SHIFT
-from hvae_core.spec import ModelSpec
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.networks.mlp import SIGMA_FLOOR, SOFTPLUS_SHIFT
 
 
 def network(inputs: int, hidden: int, outputs: int) -> nn.Sequential:

@@ -14,18 +14,13 @@ from pathlib import Path
 
 import torch
 
+from hvae_core.checks import SpecError
 from hvae_core.data import BINARISE, DataError, load_dataset
-from hvae_core.evaluation.evaluate import choose_examples, evaluate, importance_bound
-from hvae_core.spec import (
-    PRECISIONS,
-    SMOOTHINGS,
-    Member,
-    ModelSpec,
-    ObjectiveSpec,
-    SpecError,
-    TrainSpec,
-    check_precision,
-)
+from hvae_core.evaluation.blocks import choose_examples
+from hvae_core.evaluation.bounds import importance_bound
+from hvae_core.evaluation.evaluate import evaluate
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import PRECISIONS, SMOOTHINGS, Member, ObjectiveSpec, TrainSpec, check_precision
 from hvae_core.training.trainer import PackTrainer, train_pack
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from hvae_core.spec import ModelSpec
+from hvae_core.families.mlp import ModelSpec
 
 DATA = ("dataset", "source", "checksum", "binarise")
 SETTINGS = (

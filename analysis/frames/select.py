@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from analysis.frames.gather import GatherError
-from hvae_core.spec import number
+from hvae_core.checks import number
 
 
 def keep_only(

@@ -23,7 +23,7 @@ from analysis.frames.select import keep_only
 from analysis.reports.report import Report
 from analysis.words.incomplete import incomplete, require_complete
 from analysis.words.printed import printed
-from hvae_core.spec import ModelSpec
+from hvae_core.families.mlp import ModelSpec
 
 NAME = "collapse"
 STATES = ("failed", "diverged", "pending")

@@ -22,7 +22,7 @@ import pandas as pd
 from analysis.frames.configurations import Configuration
 from analysis.frames.curves import CURVE
 from analysis.frames.gather import layers_at_floor
-from hvae_core.spec import ModelSpec
+from hvae_core.families.mlp import ModelSpec
 
 METRICS = ("kl_total", "kl_top", "elbo")
 _TEXT = (

@@ -15,24 +15,20 @@ Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2016 (active 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from hvae_core.evaluation.active_units import ACTIVE_EXAMPLES, active_units
+from hvae_core.evaluation.blocks import blocks, choose_examples, latents
 from hvae_core.streams import SeedStreams
-from hvae_core.systems.hvae import HVAE, Noise
+from hvae_core.systems.base import Noise
+from hvae_core.systems.hvae import HVAE
 
 BLOCK = 500  # examples that share one draw of a pass
-BOUND_BLOCK = 5  # examples, and
-SAMPLE_BLOCK = 100  # importance samples, that share one draw of L_k
-ACTIVE_BLOCK = 50  # examples, each with
-PATHS = 32  # S inner paths, that share one draw of the active-unit estimator
-ACTIVE_EXAMPLES = 1_000
-ACTIVE_THRESHOLD = 0.01
 
 
 @dataclass(frozen=True)
@@ -63,30 +59,6 @@ class Metrics:
         }
 
 
-@dataclass(frozen=True)
-class Bound:
-    """L_k of each member (M,), its standard error over examples, and the mean effective sample size in [1, k]."""
-
-    value: np.ndarray
-    standard_error: np.ndarray
-    effective_samples: np.ndarray
-
-
-def _blocks(images: Tensor, size: int, dtype: torch.dtype) -> Iterator[tuple[int, Tensor]]:
-    for block, part in enumerate(images.split(size)):
-        yield block, part.to(dtype).unsqueeze(0)
-
-
-def _latents(model: HVAE, images: Tensor, dtype: torch.dtype) -> list[int]:
-    """Widths of the stochastic layers, read off one inference of one image."""
-    widths: list[int] = []
-    z = images[:1].to(dtype).unsqueeze(0)
-    for posterior in model.posteriors:
-        z = posterior(z).mean
-        widths.append(z.shape[-1])
-    return widths
-
-
 @torch.no_grad()
 def evaluate(model: HVAE, images: Tensor, seeds: Sequence[int], purpose: str) -> Metrics:
     """Evaluate every member on images (N, P) of zeros and ones, with one pass per example.
@@ -94,9 +66,9 @@ def evaluate(model: HVAE, images: Tensor, seeds: Sequence[int], purpose: str) ->
     Active units use 1,000 of the images, or all if fewer. The purpose ("valid", "test") keys the noise.
     """
     dtype = next(model.parameters()).dtype
-    widths = _latents(model, images, dtype)
+    widths = latents(model, images, dtype)
     recon, kls = [], []
-    for block, x in _blocks(images, BLOCK, dtype):
+    for block, x in blocks(images, BLOCK, dtype):
         streams = SeedStreams(seeds, purpose, "pass", block, device=images.device)
         flat = streams.normal(Noise.size(widths, x.shape[1]), dtype=dtype)
         terms = model(x, Noise.split(flat, widths, x.shape[1]))
@@ -113,68 +85,3 @@ def evaluate(model: HVAE, images: Tensor, seeds: Sequence[int], purpose: str) ->
         au,
         au_path,
     )
-
-
-@torch.no_grad()
-def active_units(model: HVAE, images: Tensor, seeds: Sequence[int], purpose: str) -> tuple[np.ndarray, np.ndarray]:
-    """Count units that carry information about x: images (N, P) -> au, au_path, each (M, L)."""
-    dtype = next(model.parameters()).dtype
-    widths = _latents(model, images, dtype)
-    averages: list[list[Tensor]] = [[] for _ in widths]  # per layer: E[mu | x] over paths, blocks of (M, B, D)
-    within: list[list[Tensor]] = [[] for _ in widths]  # variance of mu over the paths of one x
-    paths: list[list[Tensor]] = [[] for _ in widths]  # mu on the first path
-    for block, x in _blocks(images, ACTIVE_BLOCK, dtype):
-        B = x.shape[1]
-        streams = SeedStreams(seeds, purpose, "active", block, device=images.device)
-        noise = Noise.split(streams.normal(Noise.size(widths, B * PATHS), dtype=dtype), widths, B * PATHS)
-        q = model.posteriors[0](x)  # has no path above it: one value per x
-        z = q.mean.repeat_interleave(PATHS, 1) + q.std.repeat_interleave(PATHS, 1) * noise.posterior[0]
-        averages[0].append(q.mean.double())
-        within[0].append(torch.zeros_like(q.mean, dtype=torch.float64))
-        paths[0].append(q.mean.double())
-        for layer in range(1, len(widths)):
-            q = model.posteriors[layer](z)
-            mu = q.mean.unflatten(1, (B, PATHS)).double()
-            averages[layer].append(mu.mean(2))
-            within[layer].append(mu.var(2))
-            paths[layer].append(mu[:, :, 0].clone())  # a view would keep all of mu
-            z = q.sample(noise.posterior[layer])
-    active, active_path = [], []
-    for average, inner, path in zip(averages, within, paths, strict=True):
-        signal = torch.cat(average, 1).var(1) - torch.cat(inner, 1).mean(1) / PATHS
-        active.append((signal > ACTIVE_THRESHOLD).sum(-1))
-        active_path.append((torch.cat(path, 1).var(1) > ACTIVE_THRESHOLD).sum(-1))
-    return torch.stack(active, 1).cpu().numpy(), torch.stack(active_path, 1).cpu().numpy()
-
-
-def choose_examples(total: int, count: int) -> np.ndarray:
-    """Choose images for what is too dear for all: min(count, total) indices, the same for every model, in order.
-
-    A random choice, since data sets are often sorted by class.
-    """
-    shuffled = np.random.Generator(np.random.PCG64(100)).permutation(total)
-    return np.sort(shuffled[:count])
-
-
-@torch.no_grad()
-def importance_bound(model: HVAE, images: Tensor, samples: int, seeds: Sequence[int], purpose: str = "bound") -> Bound:
-    """L_k with k = samples on images (N, P), by a log-sum-exp that runs over chunks of samples."""
-    dtype = next(model.parameters()).dtype
-    widths = _latents(model, images, dtype)
-    bounds, sizes = [], []
-    for block, x in _blocks(images, BOUND_BLOCK, dtype):
-        B = x.shape[1]
-        total = square = torch.tensor(-math.inf, dtype=torch.float64, device=images.device)
-        for chunk, start in enumerate(range(0, samples, SAMPLE_BLOCK)):
-            k = min(SAMPLE_BLOCK, samples - start)
-            streams = SeedStreams(seeds, purpose, block, chunk, device=images.device)
-            noise = Noise.split(streams.normal(Noise.size(widths, k * B), dtype=dtype), widths, k * B)
-            log_weight = model(x, noise).log_weight.double().unflatten(1, (k, B))
-            total = torch.logaddexp(total, log_weight.logsumexp(1))
-            square = torch.logaddexp(square, (2 * log_weight).logsumexp(1))
-        bounds.append(total - math.log(samples))
-        sizes.append((2 * total - square).exp())  # (sum w)^2 / sum w^2
-    per_example, ess = torch.cat(bounds, 1), torch.cat(sizes, 1)
-    N = per_example.shape[1]
-    error = per_example.std(1) / math.sqrt(N) if N > 1 else torch.full_like(per_example[:, 0], math.nan)
-    return Bound(per_example.mean(1).cpu().numpy(), error.cpu().numpy(), ess.mean(1).cpu().numpy())

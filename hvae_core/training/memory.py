@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from hvae_core.evaluation.evaluate import ACTIVE_BLOCK, ACTIVE_EXAMPLES, BLOCK, PATHS
-from hvae_core.spec import ModelSpec, ObjectiveSpec, TrainSpec
+from hvae_core.evaluation.active_units import ACTIVE_BLOCK, ACTIVE_EXAMPLES, PATHS
+from hvae_core.evaluation.evaluate import BLOCK
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import ObjectiveSpec, TrainSpec
 
 
 def member_bytes(

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from hvae_core.spec import ObjectiveSpec
-from hvae_core.systems.hvae import Terms
+from hvae_core.systems.base import Terms
 
 
 class Objective:

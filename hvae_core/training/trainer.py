@@ -17,14 +17,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hvae_core.checks import SpecError
 from hvae_core.data import Dataset
 from hvae_core.evaluation.evaluate import Metrics, evaluate
-from hvae_core.spec import Member, ModelSpec, Precision, SpecError, TrainSpec, check_precision
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import Member, Precision, TrainSpec, check_precision
 from hvae_core.streams import SeedStreams
-from hvae_core.systems.hvae import HVAE, Noise
+from hvae_core.systems.base import Noise
+from hvae_core.systems.hvae import HVAE
 from hvae_core.systems.smoothing import OrnsteinUhlenbeck
 from hvae_core.training.checkpoint import load_checkpoint, save_checkpoint
 from hvae_core.training.cuda_graph import CapturedStep
+from hvae_core.training.minibatches import Minibatches
 from hvae_core.training.objective import Objective
 
 CHECKPOINT_SHARE = 0.02  # of the time, at most, goes into checkpoints, however slow the disk
@@ -53,25 +57,6 @@ class TrainedPack:
     diverged: list[int | None]
     seconds: float
     resumed_at: int
-
-
-class Minibatches:
-    """Random minibatches of the training images, one stream per distinct seed; the images stay on the device."""
-
-    def __init__(self, data: Dataset, seeds: Sequence[int], dtype: torch.dtype, device: torch.device) -> None:
-        self.images = torch.from_numpy(data.train).to(device)
-        self.dynamic = data.binarise == "dynamic"
-        self.dtype = dtype
-        self.choice = SeedStreams(seeds, "minibatch", device=device)
-        self.pixels = SeedStreams(seeds, "binarise", device=device)
-
-    def draw(self, size: int) -> Tensor:
-        """Return zeros and ones (M or 1, size, P); a grey image gets a fresh Bernoulli draw each time it is shown."""
-        x = self.images[self.choice.integers(len(self.images), size)]
-        if not self.dynamic:
-            return x.to(self.dtype)
-        uniform = self.pixels.uniform(size, self.images.shape[1], dtype=self.dtype)
-        return (uniform * 255 < x).to(self.dtype)
 
 
 class PackTrainer:

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hvae_core.spec import SpecError
+from hvae_core.checks import SpecError
 from sweeps.cluster.scheduler_programs import answer
 
 Options = Mapping[str, str | None]  # of sbatch, by their long names; None: one that takes no value

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import click
 
-from hvae_core.spec import SpecError
+from hvae_core.checks import SpecError
 from sweeps.cluster import ray_job, slurm
 from sweeps.cluster.scheduler_programs import SchedulerError
 from sweeps.cluster.submissions import Backend, Submission

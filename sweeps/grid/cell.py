@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, SpecError, TrainSpec, kl_weight
+from hvae_core.checks import SpecError
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import Member, ObjectiveSpec, TrainSpec, kl_weight
 
 SCHEMA = 1
 ID = re.compile(r"[0-9a-f]{16}")

@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from hvae_core.checks import SpecError
 from hvae_core.data import BINARISE
-from hvae_core.spec import PRECISIONS, SMOOTHINGS, ObjectiveSpec, SpecError, TrainSpec
+from hvae_core.spec import PRECISIONS, SMOOTHINGS, ObjectiveSpec, TrainSpec
 
 Part = Literal["data", "model", "objective", "member", "train"]
 Kind = Literal["text", "whole", "real"]

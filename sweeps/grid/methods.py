@@ -14,7 +14,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from hvae_core.spec import ObjectiveSpec, Smoothing, SpecError, retained_variance
+from hvae_core.checks import SpecError
+from hvae_core.spec import ObjectiveSpec, Smoothing, retained_variance
 
 BASES: dict[str, Smoothing] = {"vae": "mean_std", "hvae": "mean_std", "hvae-ratio": "ratio"}
 EXTRAS = ("kl-anneal", "free-bits", "iwae")

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from hvae_core.checks import SpecError
 from hvae_core.data import Dataset
-from hvae_core.spec import MAX_PARAMETERS, Member, ModelSpec, ObjectiveSpec, SpecError, TrainSpec
+from hvae_core.families.mlp import MAX_PARAMETERS, ModelSpec
+from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from sweeps.grid.cell import Cell
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from hvae_core.spec import SpecError
+from hvae_core.checks import SpecError
 from sweeps.grid.cell import ID, SCHEMA, Cell, content_id
 from sweeps.ledger.atomic_files import (
     DamagedFileError,

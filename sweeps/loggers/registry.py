@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from hvae_core.spec import SpecError
+from hvae_core.checks import SpecError
 from sweeps.ledger.ledger import Record
 
 LOGGERS = ("tensorboard", "mlflow", "wandb")

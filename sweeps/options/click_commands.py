@@ -12,8 +12,8 @@ from typing import Any, NoReturn, TypeVar
 import click
 from rich.console import Console
 
+from hvae_core.checks import SpecError
 from hvae_core.data import DataError
-from hvae_core.spec import SpecError
 from sweeps.cluster.scheduler_programs import SchedulerError
 from sweeps.errors import ERROR, HELD, NOTHING, SIGNAL, USAGE, NothingError
 from sweeps.ledger.atomic_files import DamagedFileError

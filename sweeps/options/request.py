@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hvae_core.checks import SpecError
 from hvae_core.data import load_dataset
-from hvae_core.spec import ModelSpec, ObjectiveSpec, SpecError, TrainSpec
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import ObjectiveSpec, TrainSpec
 from sweeps.grid.methods import objectives_of, read_anneal, with_beta
 from sweeps.grid.sweep_spec import DataSource, SweepSpec, rho_axis
 from sweeps.ledger.ledger import Ledger

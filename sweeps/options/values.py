@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from hvae_core.spec import SpecError, number
+from hvae_core.checks import SpecError, number
 
 MAX_POINTS = 100_000
 _NEGATIVE = re.compile(r"-\.?\d")  # a number, not an option

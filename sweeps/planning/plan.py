@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from hvae_core.spec import SpecError
+from hvae_core.checks import SpecError
 from hvae_core.training.memory import member_bytes
 from sweeps.grid.cell import Cell
 from sweeps.grid.sweep_spec import DataSource, SweepSpec

@@ -9,7 +9,9 @@ import safetensors.torch
 import torch
 
 from hvae_core.data import Dataset
-from hvae_core.evaluation.evaluate import choose_examples, evaluate, importance_bound
+from hvae_core.evaluation.blocks import choose_examples
+from hvae_core.evaluation.bounds import importance_bound
+from hvae_core.evaluation.evaluate import evaluate
 from hvae_core.training.trainer import TrainedPack
 from sweeps.grid.cell import Cell
 from sweeps.planning.pack_options import device_name

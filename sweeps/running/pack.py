@@ -18,8 +18,8 @@ from typing import Literal
 
 import torch
 
+from hvae_core.checks import SpecError
 from hvae_core.data import DataError, Dataset
-from hvae_core.spec import SpecError
 from hvae_core.training.checkpoint import remove_checkpoints
 from hvae_core.training.trainer import Interrupted, PackTrainer, train_pack
 from sweeps.grid.cell import Cell

@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hvae_core.checks import SpecError
 from hvae_core.data import DataError
-from hvae_core.spec import SpecError
 from sweeps.ledger.claims import holder_of
 from sweeps.ledger.ledger import Ledger, LedgerError, Pack
 from sweeps.planning.pack_options import Job

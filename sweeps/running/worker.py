@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from hvae_core.checks import SpecError
 from hvae_core.data import DataError
-from hvae_core.spec import SpecError
 from sweeps.ledger.claims import HeldError, holder_of
 from sweeps.ledger.ledger import Ledger, LedgerError
 from sweeps.loggers.follower import Journal

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from hvae_core.evaluation.evaluate import BOUND_BLOCK, SAMPLE_BLOCK, choose_examples, importance_bound
+from hvae_core.evaluation.blocks import choose_examples
+from hvae_core.evaluation.bounds import BOUND_BLOCK, SAMPLE_BLOCK, importance_bound
 from hvae_core.systems.hvae import HVAE
 from sweeps.grid.cell import SCHEMA, Cell
 from sweeps.ledger.atomic_files import write_json

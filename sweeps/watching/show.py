@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hvae_core.spec import SpecError
+from hvae_core.checks import SpecError
 from sweeps.grid.cell import ID
 from sweeps.ledger.atomic_files import read_json
 from sweeps.ledger.ledger import Ledger, LedgerError

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from analysis.frames.gather import gather
-from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, TrainSpec
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger
 

@@ -18,7 +18,7 @@ from analysis.command import Asked, plot
 from analysis.figures import style
 from analysis.figures.collapse import Active
 from analysis.reports.table import STYLES
-from hvae_core.spec import SpecError
+from hvae_core.checks import SpecError
 from sweeps.grid.cell import Cell
 
 Make = Callable[..., list[Cell]]

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.plain_loop import PlainHVAE
-from hvae_core.networks.stacked import TanhNetwork
-from hvae_core.spec import ModelSpec, ObjectiveSpec
-from hvae_core.systems.hvae import HVAE, Noise
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.networks.mlp import TanhNetwork
+from hvae_core.spec import ObjectiveSpec
+from hvae_core.systems.base import Noise
+from hvae_core.systems.hvae import HVAE
 from hvae_core.systems.smoothing import OrnsteinUhlenbeck
 from hvae_core.training.objective import Objective
 

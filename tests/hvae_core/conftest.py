@@ -12,8 +12,8 @@ import torch
 from scipy.stats import multivariate_normal
 from torch import Tensor, nn
 
+from hvae_core.likelihoods.base import Likelihood
 from hvae_core.networks.normal import Normal
-from hvae_core.networks.stacked import Likelihood
 from hvae_core.systems.hvae import HVAE
 
 

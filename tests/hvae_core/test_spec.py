@@ -7,7 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, SpecError, TrainSpec, number
+from hvae_core.checks import SpecError, number
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.systems.hvae import HVAE
 
 

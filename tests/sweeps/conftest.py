@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from hvae_core.data import Dataset
-from hvae_core.spec import ModelSpec, ObjectiveSpec, TrainSpec
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import ObjectiveSpec, TrainSpec
 from sweeps.grid.cell import Cell
 from sweeps.grid.sweep_spec import DataSource, SweepSpec, rho_axis
 from sweeps.ledger.ledger import Ledger

@@ -13,7 +13,8 @@ from analysis.frames.curves import curves, curves_in_words, settings
 from analysis.frames.gather import gather
 from analysis.frames.matched_beta import on_rho_axis
 from analysis.reports.phase_transition import phase_transition
-from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, TrainSpec, retained_variance
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import Member, ObjectiveSpec, TrainSpec, retained_variance
 from sweeps.grid.cell import Cell
 from sweeps.grid.methods import with_beta
 from sweeps.ledger.ledger import Ledger

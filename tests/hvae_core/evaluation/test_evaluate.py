@@ -9,9 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from hvae_core.evaluation import bounds as bounds_module
 from hvae_core.evaluation import evaluate as module
-from hvae_core.evaluation.evaluate import active_units, evaluate, importance_bound
-from hvae_core.spec import ModelSpec
+from hvae_core.evaluation.active_units import active_units
+from hvae_core.evaluation.bounds import importance_bound
+from hvae_core.evaluation.evaluate import evaluate
+from hvae_core.families.mlp import ModelSpec
 from hvae_core.systems.hvae import HVAE
 
 if TYPE_CHECKING:
@@ -155,7 +158,7 @@ def test_an_image_has_the_noise_of_its_place_whatever_else_is_there(
 ) -> None:
     """Of two blocks the second's part is the same whatever the first holds and however it is taken off."""
     monkeypatch.setattr(module, "BLOCK", 4)
-    monkeypatch.setattr(module, "BOUND_BLOCK", 4)
+    monkeypatch.setattr(bounds_module, "BOUND_BLOCK", 4)
     model = HVAE.build(ModelSpec.parse("mlp2x3h4"), torch.full((6,), 0.3, dtype=torch.float64), [0])
 
     def total(data: Tensor) -> float:

@@ -6,14 +6,9 @@ import pytest
 import torch
 from torch.distributions import Bernoulli
 
-from hvae_core.networks.stacked import (
-    SIGMA_FLOOR,
-    BernoulliNetwork,
-    NormalNetwork,
-    StackedLinear,
-    TanhNetwork,
-    glorot_uniform,
-)
+from hvae_core.likelihoods.bernoulli import BernoulliNetwork
+from hvae_core.networks.mlp import SIGMA_FLOOR, NormalNetwork, TanhNetwork
+from hvae_core.networks.stacked import StackedLinear, glorot_uniform
 
 
 def normals(seed: int, *shape: int) -> torch.Tensor:

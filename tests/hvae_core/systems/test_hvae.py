@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from hvae_core.families.mlp import ModelSpec
 from hvae_core.networks.normal import Normal, kl
-from hvae_core.spec import ModelSpec
 from hvae_core.streams import SeedStreams
-from hvae_core.systems.hvae import HVAE, Noise
+from hvae_core.systems.base import Noise
+from hvae_core.systems.hvae import HVAE
 from hvae_core.systems.smoothing import OrnsteinUhlenbeck
 
 if TYPE_CHECKING:

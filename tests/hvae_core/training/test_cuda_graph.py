@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from hvae_core.checks import SpecError
 from hvae_core.data import Dataset
-from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, SpecError, TrainSpec
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.trainer import PackTrainer, train_pack
 
 SPEC = ModelSpec.parse("mlp3x3h5")

@@ -10,8 +10,10 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from hvae_core.data import load_dataset
-from hvae_core.evaluation.evaluate import evaluate, importance_bound
-from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, TrainSpec
+from hvae_core.evaluation.bounds import importance_bound
+from hvae_core.evaluation.evaluate import evaluate
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.memory import member_bytes
 from hvae_core.training.trainer import PackTrainer
 

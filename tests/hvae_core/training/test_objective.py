@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from hvae_core.spec import ModelSpec, ObjectiveSpec, kl_weight
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import ObjectiveSpec, kl_weight
 from hvae_core.streams import SeedStreams
-from hvae_core.systems.hvae import HVAE, Noise, Terms
+from hvae_core.systems.base import Noise, Terms
+from hvae_core.systems.hvae import HVAE
 from hvae_core.systems.smoothing import OrnsteinUhlenbeck
 from hvae_core.training.objective import Objective
 

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from hvae_core.checks import SpecError
 from hvae_core.data import Dataset
-from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, SpecError, TrainSpec
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.checkpoint import save_checkpoint
-from hvae_core.training.trainer import Interrupted, Minibatches, PackTrainer, train_pack
+from hvae_core.training.minibatches import Minibatches
+from hvae_core.training.trainer import Interrupted, PackTrainer, train_pack
 
 SPEC = ModelSpec.parse("mlp3x3h6")
 MEMBERS = [Member(ObjectiveSpec(rho=rho, ou_samples=2), seed) for seed in (0, 1) for rho in (0.3, 0.9, 1.0)]

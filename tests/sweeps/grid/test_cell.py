@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, SpecError, TrainSpec
+from hvae_core.checks import SpecError
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from sweeps.grid.cell import ID, Cell
 
 BASE = Cell("mnist", "embedded", "c" * 64, "static", ModelSpec.parse("mlp2x3"), Member(), TrainSpec())

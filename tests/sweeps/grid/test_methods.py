@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvae_core.spec import ObjectiveSpec, SpecError
+from hvae_core.checks import SpecError
+from hvae_core.spec import ObjectiveSpec
 from sweeps.grid.methods import BASES, objectives_of, read_anneal, with_beta
 
 

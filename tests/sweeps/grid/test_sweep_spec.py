@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from hvae_core.spec import ModelSpec, SpecError
+from hvae_core.checks import SpecError
+from hvae_core.families.mlp import ModelSpec
 from sweeps.grid.sweep_spec import SweepSpec, rho_axis
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hvae_core.spec import SpecError
+from hvae_core.checks import SpecError
 from sweeps.grid.cell import Cell
 from sweeps.ledger.claims import Claim, HeldError
 from sweeps.ledger.ledger import Ledger, Record

@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 import pytest
 
-from hvae_core.spec import SpecError
+from hvae_core.checks import SpecError
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger, Record
 from sweeps.loggers import registry as module

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvae_core.spec import SpecError
+from hvae_core.checks import SpecError
 from sweeps.options.values import Kind, floats, items, load_config, seeds, spread
 
 LISTS = {"--datasets": None, "--format": frozenset({"png", "pdf"})}

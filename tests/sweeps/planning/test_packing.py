@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvae_core.spec import Member, ModelSpec, ObjectiveSpec, TrainSpec
+from hvae_core.families.mlp import ModelSpec
+from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Pack
 from sweeps.planning.packing import plan_packs, recorded_packs

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hvae_core.spec import SpecError
+from hvae_core.checks import SpecError
 from hvae_core.training.memory import member_bytes
 from sweeps.grid.sweep_spec import SweepSpec, rho_axis
 from sweeps.ledger.ledger import Ledger

@@ -8,7 +8,8 @@ import torch
 
 from analysis.frames.gather import gather
 from hvae_core.data import Dataset
-from hvae_core.evaluation.evaluate import choose_examples, importance_bound
+from hvae_core.evaluation.blocks import choose_examples
+from hvae_core.evaluation.bounds import importance_bound
 from sweeps import load_cell
 from sweeps.grid.sweep_spec import SweepSpec
 from sweeps.ledger.ledger import Ledger, LedgerError

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hvae_core.spec import SpecError
+from hvae_core.checks import SpecError
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger, LedgerError
 from sweeps.watching.show import cell_facts, find_cell, lines

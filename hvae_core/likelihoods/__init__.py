@@ -1,0 +1,4 @@
+"""Likelihoods: the outputs of a decoder and images in; log p(x|z_1), the mean image and samples out.
+
+Imports checks, images and networks; systems may import it.
+"""
