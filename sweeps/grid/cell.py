@@ -17,9 +17,13 @@ from typing import Any
 from hvae_core.checks import SpecError
 from hvae_core.families.mlp import ModelSpec
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec, kl_weight
+from sweeps.grid.declared import BY_NAME, SETTINGS, Part, names
 
 SCHEMA = 1
 ID = re.compile(r"[0-9a-f]{16}")
+DERIVED = {"model": ("family", "depth", "width"), "smoothing": ("method",), "kl_anneal": ("kl_weight",)}
+COLUMNS = tuple(name for setting in SETTINGS for name in (setting.name, *DERIVED.get(setting.name, ())))
+"""Names of `Cell.row`, in order: the declared settings, each followed by what is derived from it."""
 
 
 def content_id(value: object) -> str:
@@ -40,30 +44,26 @@ class Cell:
     member: Member
     train: TrainSpec
 
+    def __getitem__(self, name: str) -> Any:
+        """Return the value of a declared setting."""
+        match BY_NAME[name].part:
+            case "model":
+                return self.model.name
+            case "objective":
+                return getattr(self.member.objective, name)
+            case "member":
+                return getattr(self.member, name)
+            case "train":
+                return getattr(self.train, name)
+            case "data":
+                return getattr(self, name)
+
     @property
     def config(self) -> dict[str, Any]:
         """What the id hashes, and what config.json holds."""
-        objective = self.member.objective
-        return {
-            "schema": SCHEMA,
-            "dataset": self.dataset,
-            "source": self.source,
-            "checksum": self.checksum,
-            "binarise": self.binarise,
-            "model": self.model.name,
-            "rho": objective.rho,
-            "ou_samples": objective.ou_samples,
-            "smoothing": objective.smoothing,
-            "beta_top": objective.beta_top,
-            "kl_anneal": None if objective.kl_anneal is None else list(objective.kl_anneal),
-            "free_bits": objective.free_bits,
-            "iwae_k": objective.iwae_k,
-            "seed": self.member.seed,
-            "steps": self.train.steps,
-            "batch_size": self.train.batch_size,
-            "lr": self.train.lr,
-            "precision": self.train.precision,
-        }
+        settings = {setting.name: (setting, self[setting.name]) for setting in SETTINGS}
+        hashed = {name: value for name, (setting, value) in settings.items() if setting.is_hashed(value)}
+        return {"schema": SCHEMA, **{k: list(v) if isinstance(v, tuple) else v for k, v in hashed.items()}}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Cell:
@@ -71,23 +71,15 @@ class Cell:
         if config.get("schema") != SCHEMA:
             raise SpecError(f"schema: {config.get('schema')!r} is not readable by this version, which knows {SCHEMA}")
         try:
-            anneal = config["kl_anneal"]
-            objective = ObjectiveSpec(
-                rho=config["rho"],
-                ou_samples=config["ou_samples"],
-                smoothing=config["smoothing"],
-                beta_top=config["beta_top"],
-                kl_anneal=None if anneal is None else (anneal[0], anneal[1]),
-                free_bits=config["free_bits"],
-                iwae_k=config["iwae_k"],
-            )
-            train = TrainSpec(config["steps"], config["batch_size"], config["lr"], config["precision"])
-            dataset, source, checksum, binarise = (config[k] for k in ("dataset", "source", "checksum", "binarise"))
-            if not all(isinstance(text, str) for text in (dataset, source, checksum, binarise)):
-                raise SpecError("dataset, source, checksum and binarise must be text")
-            model, member = ModelSpec.parse(config["model"]), Member(objective, config["seed"])
-            return cls(dataset, source, checksum, binarise, model, member, train)
-        except (KeyError, TypeError, IndexError) as error:
+            values = {setting.name: setting.from_config(config) for setting in SETTINGS}
+
+            def part(name: Part) -> dict[str, Any]:
+                return {key: values[key] for key in names(name)}
+
+            model, objective = ModelSpec.parse(values["model"]), ObjectiveSpec(**part("objective"))
+            member, train = Member(objective, **part("member")), TrainSpec(**part("train"))
+            return cls(**part("data"), model=model, member=member, train=train)
+        except (KeyError, TypeError, IndexError, ValueError) as error:
             raise SpecError(f"config: {type(error).__name__}: {error}") from error
 
     @cached_property
@@ -103,24 +95,20 @@ class Cell:
 
     @property
     def pack_key(self) -> tuple[object, ...]:
-        """What cells must share to train as one stacked model; only rho, beta, free bits and seed may differ."""
-        data = (self.dataset, self.source, self.checksum, self.binarise)
-        return (*data, self.model, self.member.objective.kind, self.train)
+        """What cells must share to train as one stacked model."""
+        return tuple(self[setting.name] for setting in SETTINGS if not setting.varies_in_pack)
 
     @property
     def row(self) -> dict[str, Any]:
-        """Declared columns of this cell's row in results.csv."""
-        config = self.config
-        anneal = self.member.objective.kl_anneal
-        return {
-            **{key: config[key] for key in ("dataset", "source", "checksum", "binarise", "model")},
-            "family": self.model.family,
-            "depth": self.model.depth,
-            "width": self.model.width,
-            **{key: config[key] for key in ("rho", "ou_samples", "smoothing")},
-            "method": self.member.objective.method,
-            "beta_top": config["beta_top"],
-            "kl_anneal": None if anneal is None else f"{anneal[0]}:{anneal[1]}",
-            "kl_weight": kl_weight(anneal, self.train.steps),
-            **{key: config[key] for key in ("free_bits", "iwae_k", "seed", "steps", "batch_size", "lr", "precision")},
+        """Its declared columns in results.csv, each followed by the columns that are derived from it."""
+        derived = {
+            "model": (self.model.family, self.model.depth, self.model.width),
+            "smoothing": (self.member.objective.method,),
+            "kl_anneal": (kl_weight(self.member.objective.kl_anneal, self.train.steps),),
         }
+        row: dict[str, Any] = {}
+        for setting in SETTINGS:
+            value = self[setting.name]
+            row[setting.name] = ":".join(map(str, value)) if isinstance(value, tuple) else value
+            row |= zip(DERIVED.get(setting.name, ()), derived.get(setting.name, ()), strict=True)
+        return row

@@ -54,6 +54,10 @@ class Setting:
     choices: tuple[str, ...] = ()
     always_hashed: bool = True
 
+    def is_hashed(self, value: Any) -> bool:
+        """Whether a cell with this value has the setting in its configuration and id."""
+        return self.always_hashed or value != self.default
+
     def from_config(self, config: Mapping[str, Any]) -> Any:
         """Read its value from a config.json; raises KeyError where a setting that is always there is missing."""
         value = config[self.name] if self.always_hashed else config.get(self.name, self.default)

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from hvae_core.data import BINARISE
-from hvae_core.spec import PRECISIONS, SMOOTHINGS
+from sweeps.grid.declared import BY_NAME, names
 from sweeps.loggers.registry import LOGGERS
 from sweeps.options.click_commands import setting, together
 
@@ -20,22 +19,30 @@ DATASETS = setting(
     metavar="DATA...",
     help="Names, name:source, or paths of .npz files.",
 )
-OU_SAMPLES = setting("--ou-samples", type=int, default=5, help="K: correlated samples of each smoothed function.")
+
+
+def declared(name: str, **different: Any) -> Callable[[Any], Any]:
+    """Declare the option of a cell's setting, as the table of settings has it but for what is `different`."""
+    setting_of = BY_NAME[name]
+    kinds: dict[str, Any] = {"whole": int, "real": float, "text": str}
+    kind = click.Choice(setting_of.choices) if setting_of.choices else kinds[setting_of.kind]
+    keywords = {"type": kind, "default": setting_of.default, "help": setting_of.help, **different}
+    return setting(f"--{name.replace('_', '-')}", **keywords)
+
+
+OU_SAMPLES = declared("ou_samples")
 OBJECTIVE = together(
     OU_SAMPLES,
-    setting("--smoothing", type=click.Choice(SMOOTHINGS), default="mean_std", help="What U_rho acts on."),
-    setting("--beta-top", metavar="BETA|matched", help="Weight of the top KL; matched: c(rho, K), unsmoothed."),
-    setting("--kl-anneal", metavar="A:B", help="KL weight 0 for A steps, up to 1 over B more; 1%:50% of the run."),
-    setting("--free-bits", type=float, help="Floor in nats under each layer's KL."),
-    setting("--iwae-k", type=int, default=1, help="Importance samples of the objective; 1: the ELBO."),
+    declared("smoothing"),
+    declared("beta_top", type=str, default=None, metavar="BETA|matched"),
+    declared("kl_anneal", metavar="A:B"),
+    declared("free_bits"),
+    declared("iwae_k"),
 )
 TRAINING = together(
     setting("--seeds", multiple=True, default=["1"], metavar="N|SEEDS", help="A count, or the seeds: 0,1,7 or 4:9."),
-    setting("--steps", type=int, default=100_000, help="Optimiser steps of every model."),
-    setting("--batch-size", type=int, default=100, help="Images in a minibatch."),
-    setting("--lr", type=float, default=1e-3, help="Adam's learning rate."),
-    setting("--precision", type=click.Choice(PRECISIONS), default="float32", help="Of training and evaluation."),
-    setting("--binarise", type=click.Choice(BINARISE), default="static", help="How grey images become binary."),
+    *(declared(name) for name in names("train")),
+    declared("binarise"),
     setting("--data-dir", type=click.Path(), help="Where data files lie."),
     setting("--eval-every", type=int, default=0, help="Steps between evaluations on validation images; 0: at the end."),
     setting("--ll-examples", type=int, default=500, help="Test images for the bound L_100; 0: leave it out."),

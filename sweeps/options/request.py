@@ -11,6 +11,7 @@ from hvae_core.checks import SpecError
 from hvae_core.data import load_dataset
 from hvae_core.families.mlp import ModelSpec
 from hvae_core.spec import ObjectiveSpec, TrainSpec
+from sweeps.grid.declared import names
 from sweeps.grid.methods import objectives_of, read_anneal, with_beta
 from sweeps.grid.sweep_spec import DataSource, SweepSpec, rho_axis
 from sweeps.ledger.ledger import Ledger
@@ -55,7 +56,7 @@ def sweep_spec(given: Mapping[str, Any], models: Sequence[str], objectives: Sequ
     parsed = tuple(ModelSpec.parse(text) for text in models)
     values.unique("model", [model.name for model in parsed])
     seeds = values.seeds(given["seeds"])
-    train = TrainSpec(given["steps"], given["batch_size"], given["lr"], given["precision"])
+    train = TrainSpec(**{name: given[name] for name in names("train")})
     if given["data_dir"] == "":
         raise SpecError("data-dir: an empty path is not allowed; it must be a directory")
     directory = Path(given["data_dir"]) if given["data_dir"] else None
@@ -69,13 +70,8 @@ def sweep_spec(given: Mapping[str, Any], models: Sequence[str], objectives: Sequ
 def rho_objectives(given: Mapping[str, Any]) -> tuple[ObjectiveSpec, ...]:
     """Return the objectives along the rho axis, with whatever is added to each of them; raises SpecError."""
     rhos = values.floats("rho", given["rho"])
-    base = ObjectiveSpec(
-        ou_samples=given["ou_samples"],
-        smoothing=given["smoothing"],
-        kl_anneal=read_anneal(given["kl_anneal"], given["steps"]),
-        free_bits=given["free_bits"],
-        iwae_k=given["iwae_k"],
-    )
+    settings = {name: given[name] for name in names("objective") if name not in ("rho", "beta_top")}
+    base = ObjectiveSpec(**{**settings, "kl_anneal": read_anneal(given["kl_anneal"], given["steps"])})
     axis = rho_axis(base, rhos)
     return axis if given["beta_top"] is None else with_beta(axis, given["beta_top"])
 
