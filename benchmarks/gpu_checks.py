@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hvae_core.data import Dataset, load_dataset
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.registry import parse_model
 from hvae_core.spec import Member, ObjectiveSpec, Precision, TrainSpec
 from hvae_core.training.memory import member_bytes
 from hvae_core.training.trainer import PackTrainer
@@ -27,7 +27,7 @@ def trainer(
 ) -> PackTrainer:
     """Return a pack of `members` models over rho, of one seed for every four."""
     pack = [Member(ObjectiveSpec(RHOS[i % 4]), seed=i // 4) for i in range(members)]
-    spec, train = ModelSpec.parse(model), TrainSpec(precision=precision)
+    spec, train = parse_model(model), TrainSpec(precision=precision)
     return PackTrainer(spec, pack, train, data, torch.device(device), captured)
 
 
@@ -79,9 +79,9 @@ def memory(data: Dataset, model: str, device: str) -> None:
         pack.measure(images)
         peaks.append(torch.cuda.max_memory_allocated())
         del pack
-    spec, megabyte = ModelSpec.parse(model), 2**20
+    spec, megabyte = parse_model(model), 2**20
     each = (peaks[1] - peaks[0]) / 16 / megabyte
-    said = member_bytes(spec, ObjectiveSpec(0.9), TrainSpec(), data.train.shape[1], captured=True) / megabyte
+    said = member_bytes(spec, ObjectiveSpec(0.9), TrainSpec(), data.image, captured=True) / megabyte
     print(f"| {model} | {each:.1f} | {said:.1f} | {said / each:.2f} |", flush=True)
 
 

@@ -19,7 +19,7 @@ import ray
 import torch
 
 from hvae_core.data import load_dataset
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.registry import parse_model
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.checkpoint import save_checkpoint
 from hvae_core.training.trainer import CHECKPOINT_SHARE, PackTrainer
@@ -58,7 +58,7 @@ def sweep(trials: int, keep: bool) -> tuple[float, float, float]:
     """Run that many trials one at a time; returns the seconds of Ray's start, of the whole run and of training."""
     data = load_dataset("mnist")
     spec = SweepSpec(
-        (ModelSpec.parse("mlp2x4h16"),), (DataSource.of("mnist", data),), (ObjectiveSpec(),), tuple(range(trials)),
+        (parse_model("mlp2x4h16"),), (DataSource.of("mnist", data),), (ObjectiveSpec(),), tuple(range(trials)),
         train=TrainSpec(steps=200, batch_size=16),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
@@ -83,7 +83,7 @@ def checkpoint(model: str, batch: int, members: int) -> tuple[float, int]:
     """Seconds of one checkpoint of a pack, the least of three, and its bytes."""
     data = load_dataset("mnist")
     rhos = [Member(ObjectiveSpec(i / members)) for i in range(members)]
-    trainer = PackTrainer(ModelSpec.parse(model), rhos, TrainSpec(10, batch), data, torch.device("cpu"))
+    trainer = PackTrainer(parse_model(model), rhos, TrainSpec(10, batch), data, torch.device("cpu"))
     trainer.advance()
     seconds = []
     with tempfile.TemporaryDirectory() as folder:

@@ -21,16 +21,16 @@ from torch import Tensor
 
 from benchmarks.plain_loop import PlainHVAE, steps
 from hvae_core.data import load_dataset
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.mlp import MLP
 from hvae_core.spec import PRECISIONS, Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.trainer import DTYPES, PackTrainer
 
 
-def products(spec: ModelSpec, pixels: int, batch: int, ou_samples: int) -> list[tuple[int, int, int]]:
+def products(spec: MLP, pixels: int, batch: int, ou_samples: int) -> list[tuple[int, int, int]]:
     """List (a, b, c) of every product (a, b) @ (b, c) of one model-step, forward and backward."""
-    below = (pixels, *spec.latents[:-1])
-    networks = [(batch, spec.latents[0], spec.hidden[0], pixels)]  # rows, inputs, hidden, outputs: the likelihood's
-    for i, (lower, hidden, upper) in enumerate(zip(below, spec.hidden, spec.latents, strict=True)):
+    below = (pixels, *spec.widths[:-1])
+    networks = [(batch, spec.widths[0], spec.hidden[0], pixels)]  # rows, inputs, hidden, outputs: the likelihood's
+    for i, (lower, hidden, upper) in enumerate(zip(below, spec.hidden, spec.widths, strict=True)):
         networks.append((batch, lower, hidden, 2 * upper))
         if i:
             networks.append((batch * ou_samples, upper, hidden, 2 * lower))
@@ -92,7 +92,9 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision("high" if given.precision == "tf32" else "highest")
-    data, spec = load_dataset("mnist"), ModelSpec.parse(given.model)
+    data, spec = load_dataset("mnist"), MLP.parse(given.model)
+    if spec is None:
+        parser.error(f"model: {given.model!r} is no MLP")
     train = TrainSpec(batch_size=given.batch_size, precision=given.precision)
     dtype = DTYPES[train.precision]
 
@@ -101,10 +103,10 @@ def main() -> None:
         return PackTrainer(spec, pack, train, data, torch.device(given.device), captured)
 
     torch.manual_seed(0)
-    eager = PlainHVAE(spec, data.train.shape[1], 0.9, given.ou_samples).to(dtype)
-    loop = steps(eager, torch.from_numpy(data.train).to(dtype), given.batch_size, given.device)
+    eager = PlainHVAE(spec, data.image.pixels, 0.9, given.ou_samples).to(dtype)
+    loop = steps(eager, torch.from_numpy(data.train).flatten(1).to(dtype), given.batch_size, given.device)
     single = trainer(1, captured=False).advance
-    shapes = products(spec, data.train.shape[1], given.batch_size, given.ou_samples)
+    shapes = products(spec, data.image.pixels, given.batch_size, given.ou_samples)
     operations = sum(2 * a * b * c for a, b, c in shapes)
     what = f"{spec.name}, batch {given.batch_size}, K = {given.ou_samples}, {given.precision}"
     print(f"{what}, torch {torch.__version__}, {given.device}; ms per model-step")

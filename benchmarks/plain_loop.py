@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 from torch.utils.data import DataLoader, TensorDataset
 
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.mlp import MLP
 from hvae_core.networks.mlp import SIGMA_FLOOR, SOFTPLUS_SHIFT
 
 
@@ -35,10 +35,10 @@ def normal(net: nn.Module, x: Tensor) -> Normal:
 class PlainHVAE(nn.Module):
     """One hierarchical VAE with a smoothed generator."""
 
-    def __init__(self, spec: ModelSpec, pixels: int, rho: float, ou_samples: int) -> None:
+    def __init__(self, spec: MLP, pixels: int, rho: float, ou_samples: int) -> None:
         super().__init__()
         self.rho, self.ou_samples = rho, ou_samples
-        hidden, latents = spec.hidden, spec.latents
+        hidden, latents = spec.hidden, spec.widths
         self.posteriors = nn.ModuleList(
             network(below, h, 2 * above) for (below, above), h in zip(pairwise((pixels, *latents)), hidden, strict=True)
         )

@@ -19,7 +19,7 @@ from hvae_core.data import BINARISE, DataError, load_dataset
 from hvae_core.evaluation.blocks import choose_examples
 from hvae_core.evaluation.bounds import importance_bound
 from hvae_core.evaluation.evaluate import evaluate
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.registry import parse_model
 from hvae_core.spec import PRECISIONS, SMOOTHINGS, Member, ObjectiveSpec, TrainSpec, check_precision
 from hvae_core.training.trainer import PackTrainer, train_pack
 
@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="a file; without it, standard output")
     given = parser.parse_args()
     try:
-        spec = ModelSpec.parse(given.model)
+        spec = parse_model(given.model)
         members = [
             Member(ObjectiveSpec(rho, given.ou_samples, given.smoothing), seed)
             for seed in given.seeds

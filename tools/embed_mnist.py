@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=embedded(SOURCES["mnist:embedded"]), help="file to write")
     arguments = parser.parse_args()
     grey = load_dataset("mnist:grey", data_dir=arguments.data_dir, download=False)
-    content = pack({"train": grey.train, "valid": grey.valid, "test": grey.test}, grey.shape)
+    content = pack({"train": grey.train, "valid": grey.valid, "test": grey.test}, grey.image.shape[1:])
     arguments.out.write_bytes(content)
     print(f"{arguments.out}: {len(content)} bytes, content {grey.checksum}")
     if arguments.out == embedded(SOURCES["mnist:embedded"]) and load_dataset("mnist").checksum != grey.checksum:

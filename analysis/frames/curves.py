@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.registry import recorded_model
 
 DATA = ("dataset", "source", "checksum", "binarise")
 SETTINGS = (
@@ -76,7 +76,7 @@ class Curve:
     @property
     def top_width(self) -> int:
         """Units D of the top layer."""
-        return ModelSpec.parse(self["model"]).latents[-1]
+        return recorded_model(self["model"], None, None).units[-1]
 
     @property
     def seeds(self) -> str:

@@ -23,13 +23,27 @@ AT_FLOOR = 0.05  # a KL at most that share above the free-bits floor is held the
 RANK = {"complete": 0, "diverged": 1, "failed": 1, "pending": 2}
 
 _DECLARED = (
-    *("dataset", "source", "checksum", "binarise", "model", "family", "depth", "width", "rho", "ou_samples"),
+    *("dataset", "source", "checksum", "binarise", "model", "family", "depth", "width", "model_code", "latents"),
+    *("rho", "ou_samples"),
     *("smoothing", "method", "beta_top", "kl_anneal", "kl_weight", "free_bits", "iwae_k", "seed", "steps"),
     *("batch_size", "lr"),
     "precision",
 )
 _TEXT = (
-    *("cell_id", "state", "dataset", "source", "checksum", "binarise", "model", "family", "smoothing", "method"),
+    *(
+        "cell_id",
+        "state",
+        "dataset",
+        "source",
+        "checksum",
+        "binarise",
+        "model",
+        "model_code",
+        "latents",
+        "family",
+        "smoothing",
+        "method",
+    ),
     *("kl_anneal", "precision", "device"),
 )
 _COUNTS = ("depth", "width", "ou_samples", "iwae_k", "seed", "steps", "batch_size", "at_floor", "pack_size")

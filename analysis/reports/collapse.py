@@ -23,7 +23,7 @@ from analysis.frames.select import keep_only
 from analysis.reports.report import Report
 from analysis.words.incomplete import incomplete, require_complete
 from analysis.words.printed import printed
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.mlp import MLP
 
 NAME = "collapse"
 STATES = ("failed", "diverged", "pending")
@@ -94,8 +94,8 @@ def blocks(frame: pd.DataFrame) -> tuple[list[Curve], list[str]]:
 
     A block is a `Curve` with `hidden <units>` for the model: rows that share all else, of every depth and width.
     """
-    specs = {name: ModelSpec.parse(name) if family == "mlp" else None for name, family in _models(frame)}
-    uniform = {name: spec for name, spec in specs.items() if spec is not None and len(set(spec.latents)) == 1}
+    specs = {name: MLP.parse(name) if family == "mlp" else None for name, family in _models(frame)}
+    uniform = {name: spec for name, spec in specs.items() if spec is not None and len(set(spec.widths)) == 1}
     others = [name for name in specs if name not in uniform]
     notes = [f"not an mlp with layers of one width, so in no map: {_some(others)}"] if others else []
     rows = frame[frame["model"].isin(list(uniform))]
@@ -133,7 +133,7 @@ def _places(block: Curve) -> Iterator[dict[str, Any]]:
                 cells = rows.loc[cells_at.get((rho, depth, width), [])]
                 complete = cells[cells["state"] == "complete"]
                 row = {**declared, "hidden": hidden, "method": method, "rho": rho, "depth": depth, "width": width}
-                row["model"] = ModelSpec((width,) * depth, (hidden,) * depth).name
+                row["model"] = MLP((width,) * depth, (hidden,) * depth).name
                 row["n_seeds"] = len(complete)
                 row |= {f"n_{state}": int((cells["state"] == state).sum()) for state in STATES}
                 for name in (*UNITS, "elbo", "kl_top"):

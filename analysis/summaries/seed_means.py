@@ -22,7 +22,7 @@ import pandas as pd
 from analysis.frames.configurations import Configuration
 from analysis.frames.curves import CURVE
 from analysis.frames.gather import layers_at_floor
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.registry import recorded_model
 
 METRICS = ("kl_total", "kl_top", "elbo")
 _TEXT = (
@@ -61,7 +61,7 @@ class TableRow:
     @property
     def depth(self) -> int:
         """Number of stochastic layers."""
-        return ModelSpec.parse(self.configuration["model"]).depth
+        return recorded_model(self.configuration["model"], None, None).depth
 
     @classmethod
     def of(cls, one: Configuration) -> TableRow:
@@ -71,7 +71,7 @@ class TableRow:
         bounds = {
             name: _mean(cells, name, f"{name}_se") if len(counts) < 2 else None for name, counts in examples.items()
         }
-        layers = range(ModelSpec.parse(one["model"]).depth, 0, -1)
+        layers = range(recorded_model(one["model"], None, None).depth, 0, -1)
         return cls(
             one,
             tuple(map(int, cells["seed"])),

@@ -5,6 +5,7 @@ HVAE_DATA_DIR, and in the user's cache; only then are they downloaded.
 
     static    each image is binary, by one fixed Bernoulli draw where the source is grey (see `pixels`)
     dynamic   train stays grey, for a fresh draw at every showing; valid and test are the fixed draw all the same
+    none      the grey levels 0..255 themselves, as a likelihood over 256 levels wants them
 """
 
 from __future__ import annotations
@@ -23,25 +24,28 @@ from hvae_core.data import sources, splits
 from hvae_core.data.formats import DataError
 from hvae_core.data.pixels import TEST, TRAIN, VALID, Bytes, fixed_draw
 from hvae_core.data.sources import Source
+from hvae_core.image import ImageSpec
 
 __all__ = ["BINARISE", "DataError", "Dataset", "DatasetInfo", "fetch_dataset", "list_datasets", "load_dataset"]
 
 BINARISE = ("static", "dynamic")
+TREATMENTS = (*BINARISE, "none")
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Images of one resolved source.
 
-    `train`, `valid` and `test` are uint8 (N, H*W), ink bright: 0/1, except that `train` is grey 0..255 when `binarise`
-    is dynamic. `reference` is what loads exactly these images again; `checksum` is the sha256 of the content.
+    `train`, `valid` and `test` are uint8 (N, C, H, W), ink bright, with the levels of `image`: 0/1 when they are
+    binarised, except that `train` is grey 0..255 when `binarise` is dynamic; 0..255 when it is none. `reference` is
+    what loads exactly these images again; `checksum` is the sha256 of the content.
     """
 
     name: str
     source: str
     reference: str
     binarise: str
-    shape: tuple[int, int]
+    image: ImageSpec
     train: Bytes
     valid: Bytes
     test: Bytes
@@ -54,20 +58,25 @@ class Dataset:
         name: str,
         source: str,
         reference: str,
-        shape: tuple[int, int],
+        shape: tuple[int, ...],
         images: Mapping[str, Bytes],
         binarise: str = "static",
     ) -> Dataset:
-        """Build a data set from its splits train, valid and test, with the checksum of their content."""
-        train, valid, test = images["train"], images["valid"], images["test"]
+        """Build a data set from its splits train, valid and test, each (N, ...), with the checksum of their content.
+
+        shape is (H, W), or (C, H, W) for images of several channels.
+        """
         digest = checksum(binarise, shape, images)
-        return cls(name, source, reference, binarise, shape, train, valid, test, digest)
+        channels, height, width = (1, *shape) if len(shape) == 2 else shape
+        image = ImageSpec((channels, height, width), 256 if binarise == "none" else 2)
+        train, valid, test = (images[key].reshape(-1, *image.shape) for key in splits.NAMES)
+        return cls(name, source, reference, binarise, image, train, valid, test, digest)
 
     @property
     def pixel_mean(self) -> NDArray[np.float64]:
-        """Mean ink per pixel over `train`, float64 (H*W,) in [0, 1]."""
+        """Mean of `train`, float64 (C, H, W) in [0, 1], 1 being its largest possible value."""
         total = self.train.sum(axis=0, dtype=np.int64)
-        return np.asarray(total / (len(self.train) * (255.0 if self.binarise == "dynamic" else 1.0)))
+        return np.asarray(total / (len(self.train) * (1.0 if self.binarise == "static" else 255.0)))
 
 
 @dataclass(frozen=True)
@@ -85,9 +94,9 @@ class DatasetInfo:
     licence: str
 
 
-def checksum(binarise: str, shape: tuple[int, int], images: Mapping[str, Bytes]) -> str:
+def checksum(binarise: str, shape: tuple[int, ...], images: Mapping[str, Bytes]) -> str:
     """Return the sha256 (64 hex digits) of mode, image shape and, per split, name, number of images and bytes."""
-    digest = hashlib.sha256(f"images 1 {binarise} {shape[0]}x{shape[1]}".encode())
+    digest = hashlib.sha256(f"images 1 {binarise} {'x'.join(map(str, shape))}".encode())
     for key in ("train", "valid", "test"):
         digest.update(f" {key} {len(images[key])} ".encode())
         digest.update(np.ascontiguousarray(images[key], dtype=np.uint8).data)
@@ -100,20 +109,21 @@ def load_dataset(
     """Load a data set by reference: `mnist`, `omniglot:lake`, `path/to/images.npz`, ...
 
     A bare name takes its first source that is found locally, then the first that can be downloaded into the cache.
-    Dynamic binarisation needs grey levels: a bare name then means a source that has them (mnist means mnist:grey).
+    Dynamic binarisation and none need grey levels: a bare name then means a source that has them (mnist means
+    mnist:grey).
 
     Raises DataError, in one line, for an unknown reference or mode, a `data_dir` that is no directory, files that
     cannot be had, and files that are damaged or not what they should be.
     """
-    if binarise not in BINARISE:
-        raise DataError(f"binarise: {binarise!r} is not allowed; it must be static or dynamic")
+    if binarise not in TREATMENTS:
+        raise DataError(f"binarise: {binarise!r} is not allowed; it must be static, dynamic or none")
     if data_dir is not None:
         data_dir = sources.directory("data_dir", data_dir)
     if _is_npz(reference):
         path = _npz_path(reference)
         read = splits.read_own(path)
-        if read.binary and binarise == "dynamic":
-            raise DataError(f"binarise: {path} holds nothing but 0 and 1, so it cannot be binarised anew; use static")
+        if read.binary and binarise != "static":
+            raise DataError(f"binarise: {path} holds nothing but 0 and 1, so {binarise!r} is not allowed; use static")
         images = read.images if read.binary else _draw(read.images, binarise)
         return Dataset.of(
             name=path.stem, source="npz", reference=str(path), shape=read.shape, images=images, binarise=binarise
@@ -229,7 +239,9 @@ def _npz_path(reference: str) -> Path:
 
 
 def _draw(grey: Mapping[str, Bytes], binarise: str) -> dict[str, Bytes]:
-    """Binarise grey splits by the fixed draws: all of them, or (dynamic) all but train."""
+    """Binarise grey splits by the fixed draws: all of them, or (dynamic) all but train, or none."""
+    if binarise == "none":
+        return {key: np.ascontiguousarray(grey[key]) for key in splits.NAMES}
     drawn = {key: fixed_draw(grey[key], stream) for key, stream in (("valid", VALID), ("test", TEST))}
     drawn["train"] = np.ascontiguousarray(grey["train"]) if binarise == "dynamic" else fixed_draw(grey["train"], TRAIN)
     return drawn

@@ -168,8 +168,8 @@ def allowed() -> str:
 def candidates(reference: str, binarise: str) -> tuple[Source, ...]:
     """Return the sources that `name` or `name:source` may mean, best first.
 
-    Binarised anew at every showing, a name means only those of its sources that have grey levels. Raises DataError
-    for an unknown reference, and for a source without grey levels when `binarise` is dynamic.
+    Unless `binarise` is static, a name means only those of its sources that have grey levels. Raises DataError for an
+    unknown reference, and for a source without grey levels that are needed.
     """
     name = reference.partition(":")[0]
     if reference in SOURCES:
@@ -178,14 +178,14 @@ def candidates(reference: str, binarise: str) -> tuple[Source, ...]:
         found = [source for source in SOURCES.values() if source.name == reference]
     if not found:
         raise DataError(f"data set {reference!r} is unknown; it must be one of {allowed()}")
-    if binarise != "dynamic":
+    if binarise == "static":
         return tuple(found[:1] if not found[0].files else found)
     grey = tuple(source for source in found if source.grey)
     if not grey:
         others = [source.reference for source in SOURCES.values() if source.name == name and source.grey]
         use = others or [source.reference for source in SOURCES.values() if source.grey]
         raise DataError(
-            f"binarise: {reference} has no grey levels, so it cannot be binarised anew (dynamic); "
+            f"binarise: {reference} has no grey levels, so {binarise!r} is not allowed; "
             f"use static, or {' or '.join(use)}"
         )
     return grey

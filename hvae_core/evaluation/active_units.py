@@ -12,15 +12,15 @@ Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2016 (active 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hvae_core.evaluation.blocks import blocks, latents
+from hvae_core.evaluation.blocks import blocks
 from hvae_core.streams import SeedStreams
-from hvae_core.systems.base import Noise
-from hvae_core.systems.hvae import HVAE
+from hvae_core.systems.base import System, dtype_of
 
 ACTIVE_BLOCK = 50  # examples, each with
 PATHS = 32  # S inner paths, that share one draw of the estimator
@@ -28,33 +28,55 @@ ACTIVE_EXAMPLES = 1_000
 ACTIVE_THRESHOLD = 0.01
 
 
+@dataclass(frozen=True)
+class PathMeans:
+    """What the posterior mean mu of one layer does over S sampled paths of each example, as (M, N, D).
+
+    average: E[mu | x]. within: the variance of mu over the paths of one x. first: mu on the first path.
+    """
+
+    average: Tensor
+    within: Tensor
+    first: Tensor
+
+    @classmethod
+    def of(cls, mean: Tensor, examples: int) -> PathMeans:
+        """Take them from mu (M, S B, *shape), whose rows are (S, B)."""
+        paths = mean.flatten(2).unflatten(1, (PATHS, examples)).double()
+        return cls(paths.mean(1), paths.var(1), paths[:, 0].clone())  # a view would keep all paths
+
+    def counts(self) -> tuple[Tensor, Tensor]:
+        """Count the units (M,) that vary with x: without the paths' noise, and on the first path."""
+        signal = self.average.var(1) - self.within.mean(1) / PATHS
+        return (signal > ACTIVE_THRESHOLD).sum(-1), (self.first.var(1) > ACTIVE_THRESHOLD).sum(-1)
+
+
+def _joined(parts: Sequence[PathMeans]) -> PathMeans:
+    return PathMeans(
+        torch.cat([part.average for part in parts], 1),
+        torch.cat([part.within for part in parts], 1),
+        torch.cat([part.first for part in parts], 1),
+    )
+
+
 @torch.no_grad()
-def active_units(model: HVAE, images: Tensor, seeds: Sequence[int], purpose: str) -> tuple[np.ndarray, np.ndarray]:
-    """Count units that carry information about x: images (N, P) -> au, au_path, each (M, L)."""
-    dtype = next(model.parameters()).dtype
-    widths = latents(model, images, dtype)
-    averages: list[list[Tensor]] = [[] for _ in widths]  # per layer: E[mu | x] over paths, blocks of (M, B, D)
-    within: list[list[Tensor]] = [[] for _ in widths]  # variance of mu over the paths of one x
-    paths: list[list[Tensor]] = [[] for _ in widths]  # mu on the first path
+def active_units(model: System, images: Tensor, seeds: Sequence[int], purpose: str) -> tuple[np.ndarray, np.ndarray]:
+    """Count units that carry information about x: images (N, C, H, W) -> au, au_path, each (M, L)."""
+    dtype = dtype_of(model)
+    layers: list[list[PathMeans]] = [[] for _ in model.latents]
     for block, x in blocks(images, ACTIVE_BLOCK, dtype):
         B = x.shape[1]
         streams = SeedStreams(seeds, purpose, "active", block, device=images.device)
-        noise = Noise.split(streams.normal(Noise.size(widths, B * PATHS), dtype=dtype), widths, B * PATHS)
-        q = model.posteriors[0](x)  # has no path above it: one value per x
-        z = q.mean.repeat_interleave(PATHS, 1) + q.std.repeat_interleave(PATHS, 1) * noise.posterior[0]
-        averages[0].append(q.mean.double())
-        within[0].append(torch.zeros_like(q.mean, dtype=torch.float64))
-        paths[0].append(q.mean.double())
-        for layer in range(1, len(widths)):
-            q = model.posteriors[layer](z)
-            mu = q.mean.unflatten(1, (B, PATHS)).double()
-            averages[layer].append(mu.mean(2))
-            within[layer].append(mu.var(2))
-            paths[layer].append(mu[:, :, 0].clone())  # a view would keep all of mu
-            z = q.sample(noise.posterior[layer])
-    active, active_path = [], []
-    for average, inner, path in zip(averages, within, paths, strict=True):
-        signal = torch.cat(average, 1).var(1) - torch.cat(inner, 1).mean(1) / PATHS
-        active.append((signal > ACTIVE_THRESHOLD).sum(-1))
-        active_path.append((torch.cat(path, 1).var(1) > ACTIVE_THRESHOLD).sum(-1))
-    return torch.stack(active, 1).cpu().numpy(), torch.stack(active_path, 1).cpu().numpy()
+        flat = streams.normal(model.noise_size(B * PATHS), dtype=dtype)
+        noise = [_paths_first(e, B) for e in model.split_noise(flat, B * PATHS).posterior]
+        for parts, q in zip(layers, model.infer(x, noise)[0], strict=True):
+            parts.append(PathMeans.of(q.mean, B))
+    counts = [_joined(parts).counts() for parts in layers]
+    au, au_path = (torch.stack(columns, 1).cpu().numpy() for columns in zip(*counts, strict=True))
+    return au, au_path
+
+
+def _paths_first(noise: Tensor, examples: int) -> Tensor:
+    """Bring the rows of a draw, (B, S), into the order of `System.infer`, (S, B)."""
+    by_example: Tensor = noise.unflatten(1, (examples, PATHS))
+    return by_example.transpose(1, 2).flatten(1, 2)

@@ -8,23 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hvae_core.systems.hvae import HVAE
-
 
 def blocks(images: Tensor, size: int, dtype: torch.dtype) -> Iterator[tuple[int, Tensor]]:
-    """Yield images (N, P) in blocks: their number from 0, and (1, size, P) as that dtype."""
+    """Yield images (N, C, H, W) in blocks: their number from 0, and (1, size, C, H, W) as that dtype."""
     for block, part in enumerate(images.split(size)):
         yield block, part.to(dtype).unsqueeze(0)
-
-
-def latents(model: HVAE, images: Tensor, dtype: torch.dtype) -> list[int]:
-    """Widths of the stochastic layers, read off one inference of one image."""
-    widths: list[int] = []
-    z = images[:1].to(dtype).unsqueeze(0)
-    for posterior in model.posteriors:
-        z = posterior(z).mean
-        widths.append(z.shape[-1])
-    return widths
 
 
 def choose_examples(total: int, count: int) -> np.ndarray:

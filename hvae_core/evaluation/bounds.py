@@ -17,10 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hvae_core.evaluation.blocks import blocks, latents
+from hvae_core.evaluation.blocks import blocks
 from hvae_core.streams import SeedStreams
-from hvae_core.systems.base import Noise
-from hvae_core.systems.hvae import HVAE
+from hvae_core.systems.base import System, dtype_of
 
 BOUND_BLOCK = 5  # examples, and
 SAMPLE_BLOCK = 100  # importance samples, that share one draw
@@ -36,10 +35,11 @@ class Bound:
 
 
 @torch.no_grad()
-def importance_bound(model: HVAE, images: Tensor, samples: int, seeds: Sequence[int], purpose: str = "bound") -> Bound:
-    """L_k with k = samples on images (N, P), by a log-sum-exp that runs over chunks of samples."""
-    dtype = next(model.parameters()).dtype
-    widths = latents(model, images, dtype)
+def importance_bound(
+    model: System, images: Tensor, samples: int, seeds: Sequence[int], purpose: str = "bound"
+) -> Bound:
+    """L_k with k = samples on images (N, C, H, W), by a log-sum-exp that runs over chunks of samples."""
+    dtype = dtype_of(model)
     bounds, sizes = [], []
     for block, x in blocks(images, BOUND_BLOCK, dtype):
         B = x.shape[1]
@@ -47,7 +47,7 @@ def importance_bound(model: HVAE, images: Tensor, samples: int, seeds: Sequence[
         for chunk, start in enumerate(range(0, samples, SAMPLE_BLOCK)):
             k = min(SAMPLE_BLOCK, samples - start)
             streams = SeedStreams(seeds, purpose, block, chunk, device=images.device)
-            noise = Noise.split(streams.normal(Noise.size(widths, k * B), dtype=dtype), widths, k * B)
+            noise = model.split_noise(streams.normal(model.noise_size(k * B), dtype=dtype), k * B)
             log_weight = model(x, noise).log_weight.double().unflatten(1, (k, B))
             total = torch.logaddexp(total, log_weight.logsumexp(1))
             square = torch.logaddexp(square, (2 * log_weight).logsumexp(1))

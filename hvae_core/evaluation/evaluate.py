@@ -23,10 +23,9 @@ import torch
 from torch import Tensor
 
 from hvae_core.evaluation.active_units import ACTIVE_EXAMPLES, active_units
-from hvae_core.evaluation.blocks import blocks, choose_examples, latents
+from hvae_core.evaluation.blocks import blocks, choose_examples
 from hvae_core.streams import SeedStreams
-from hvae_core.systems.base import Noise
-from hvae_core.systems.hvae import HVAE
+from hvae_core.systems.base import System, dtype_of
 
 BLOCK = 500  # examples that share one draw of a pass
 
@@ -60,18 +59,17 @@ class Metrics:
 
 
 @torch.no_grad()
-def evaluate(model: HVAE, images: Tensor, seeds: Sequence[int], purpose: str) -> Metrics:
-    """Evaluate every member on images (N, P) of zeros and ones, with one pass per example.
+def evaluate(model: System, images: Tensor, seeds: Sequence[int], purpose: str) -> Metrics:
+    """Evaluate every member on images (N, C, H, W), with one pass per example.
 
     Active units use 1,000 of the images, or all if fewer. The purpose ("valid", "test") keys the noise.
     """
-    dtype = next(model.parameters()).dtype
-    widths = latents(model, images, dtype)
+    dtype = dtype_of(model)
     recon, kls = [], []
     for block, x in blocks(images, BLOCK, dtype):
         streams = SeedStreams(seeds, purpose, "pass", block, device=images.device)
-        flat = streams.normal(Noise.size(widths, x.shape[1]), dtype=dtype)
-        terms = model(x, Noise.split(flat, widths, x.shape[1]))
+        flat = streams.normal(model.noise_size(x.shape[1]), dtype=dtype)
+        terms = model(x, model.split_noise(flat, x.shape[1]))
         recon.append(terms.recon.double().sum(1))
         kls.append(terms.kl.double().sum(2))
     N = len(images)

@@ -19,7 +19,18 @@ from torch import Tensor, nn
 from hvae_core.streams import SeedStreams
 
 
-class StackedLinear(nn.Module):
+class StackedLayer(nn.Module):
+    """A layer whose weight and bias have the member axis first; `bound` is Glorot's.
+
+    Every parameter of a model belongs to one, so that a member's seed says where it starts.
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+    bound: float
+
+
+class StackedLinear(StackedLayer):
     """y[m] = x[m] @ weight[m] + bias[m]; x (M or 1, N, I) -> (M, N, O).
 
     fan_out is the width that Glorot's bound sees, where one layer holds several heads side by side.
@@ -44,7 +55,7 @@ def glorot_uniform(module: nn.Module, seeds: Sequence[int]) -> None:
     """
     streams = SeedStreams(seeds, "init")
     for layer in module.modules():
-        if isinstance(layer, StackedLinear):
+        if isinstance(layer, StackedLayer):
             unit = streams.uniform(*layer.weight.shape[1:], dtype=torch.float64)
             layer.weight.copy_((2 * unit - 1) * layer.bound)
             layer.bias.zero_()

@@ -30,8 +30,11 @@ from hvae_core.spec import Smoothing
 
 
 def correlated(z: Tensor, q: Normal, rho: Tensor, noise: Tensor) -> Tensor:
-    """Draw K copies z' (M, K, B, D) of z ~ q with correlation rho: z (M, B, D), rho (M,), noise (M or 1, K, B, D)."""
-    r = rho.view(-1, 1, 1)
+    """Draw K copies z' (M, K, B, *shape) of z ~ q with correlation rho (M,).
+
+    z is (M, B, *shape), noise (M or 1, K, B, *shape).
+    """
+    r = rho.view(-1, *[1] * (z.dim() - 1))
     centre = r * z + (1 - r) * q.mean
     spread = ((1 - r) * (1 + r)).sqrt() * q.std  # (1 - r)(1 + r): exact near r = 1, where 1 - r^2 cancels
     return torch.addcmul(centre.unsqueeze(1), spread.unsqueeze(1), noise)
@@ -51,14 +54,15 @@ class OrnsteinUhlenbeck:
     def smooth(self, conditional: Callable[[Tensor], Normal], z: Tensor, q: Normal, noise: Tensor) -> Normal:
         """Return the smoothed p(. | z) of a conditional.
 
-        z (M, B, D) was drawn from q; noise (M or 1, K, B, D); the conditional maps (M, N, D) to a Normal on (M, N, E).
+        z (M, B, *shape) was drawn from q; noise is (M or 1, K, B, *shape); the conditional maps N rows to a Normal on
+        N rows.
         """
         copies = correlated(z, q, self.rho, noise)
-        M, K, B, D = copies.shape
+        K, B = copies.shape[1:3]
         if self.form == "mean_std":
-            p = conditional(copies.reshape(M, K * B, D))
-            return Normal(p.mean.view(M, K, B, -1).mean(1), p.std.view(M, K, B, -1).mean(1))
-        p = conditional(torch.cat([z, copies.reshape(M, K * B, D)], dim=1))
+            p = conditional(copies.flatten(1, 2))
+            return Normal(p.mean.unflatten(1, (K, B)).mean(1), p.std.unflatten(1, (K, B)).mean(1))
+        p = conditional(torch.cat([z, copies.flatten(1, 2)], dim=1))
         std = p.std[:, :B]
-        ratio = (p.mean[:, B:] / p.std[:, B:]).view(M, K, B, -1).mean(1)
+        ratio = (p.mean[:, B:] / p.std[:, B:]).unflatten(1, (K, B)).mean(1)
         return Normal(std * ratio, std)

@@ -22,9 +22,9 @@ class Minibatches:
         self.pixels = SeedStreams(seeds, "binarise", device=device)
 
     def draw(self, size: int) -> Tensor:
-        """Return zeros and ones (M or 1, size, P); a grey image gets a fresh Bernoulli draw each time it is shown."""
+        """Return images (M or 1, size, C, H, W); dynamically binarised ones get a fresh Bernoulli draw each time."""
         x = self.images[self.choice.integers(len(self.images), size)]
         if not self.dynamic:
             return x.to(self.dtype)
-        uniform = self.pixels.uniform(size, self.images.shape[1], dtype=self.dtype)
+        uniform = self.pixels.uniform(size, *self.images.shape[1:], dtype=self.dtype)
         return (uniform * 255 < x).to(self.dtype)

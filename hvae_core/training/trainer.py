@@ -20,11 +20,11 @@ from torch import Tensor
 from hvae_core.checks import SpecError
 from hvae_core.data import Dataset
 from hvae_core.evaluation.evaluate import Metrics, evaluate
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.base import Family
 from hvae_core.spec import Member, Precision, TrainSpec, check_precision
 from hvae_core.streams import SeedStreams
-from hvae_core.systems.base import Noise
-from hvae_core.systems.hvae import HVAE
+from hvae_core.systems.base import Noise, System
+from hvae_core.systems.build import build
 from hvae_core.systems.smoothing import OrnsteinUhlenbeck
 from hvae_core.training.checkpoint import load_checkpoint, save_checkpoint
 from hvae_core.training.cuda_graph import CapturedStep
@@ -52,7 +52,7 @@ class TrainedPack:
     resumed_at: the step of the checkpoint from which this process went on, 0 if it began.
     """
 
-    model: HVAE
+    model: System
     history: list[list[HistoryRow]]
     diverged: list[int | None]
     seconds: float
@@ -67,7 +67,7 @@ class PackTrainer:
 
     def __init__(
         self,
-        spec: ModelSpec,
+        family: Family,
         members: Sequence[Member],
         train: TrainSpec,
         data: Dataset,
@@ -76,7 +76,7 @@ class PackTrainer:
     ) -> None:
         on_gpu = device.type == "cuda"
         check_precision(train.precision, device.type)
-        self.spec, self.members, self.train, self.data, self.device = spec, members, train, data, device
+        self.family, self.members, self.train, self.data, self.device = family, members, train, data, device
         self.step, self.seconds = 0, 0.0
         self.history: list[list[HistoryRow]] = [[] for _ in members]
         self.seeds = [member.seed for member in members]
@@ -89,7 +89,8 @@ class PackTrainer:
         smoothed = any(o.rho < 1 for o in objectives)
         self.smoothing = OrnsteinUhlenbeck(rho, objectives[0].smoothing) if smoothed else None
         self.passes = train.batch_size * self.objective.iwae_k  # posterior samples per step and member
-        self.model = HVAE.build(spec, torch.from_numpy(data.pixel_mean).to(self.dtype), self.seeds).to(device)
+        mean = torch.from_numpy(data.pixel_mean)
+        self.model = build(family, data.image, self.seeds, self.dtype, mean).to(device)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=train.lr, fused=True, capturable=on_gpu)
         self.minibatches = Minibatches(data, self.seeds, self.dtype, device)
         self.noise = SeedStreams(self.seeds, "noise", device=device)
@@ -101,13 +102,16 @@ class PackTrainer:
     @property
     def identity(self) -> str:
         """What is trained, in words: only a checkpoint of the same may be continued."""
-        return repr((self.spec, tuple(self.members), self.train, self.data.checksum, self.data.binarise))
+        parts = (
+            self.family.content,
+            *map(repr, (tuple(self.members), self.train, self.data.checksum, self.data.binarise)),
+        )
+        return f"({', '.join(parts)})"
 
     def draw_noise(self) -> Noise:
         """Draw one step's noise, one flat block per distinct seed."""
-        size = Noise.size(self.spec.latents, self.passes, self.ou_samples)
-        flat = self.noise.normal(size, dtype=self.dtype)
-        return Noise.split(flat, self.spec.latents, self.passes, self.ou_samples)
+        flat = self.noise.normal(self.model.noise_size(self.passes, self.ou_samples), dtype=self.dtype)
+        return self.model.split_noise(flat, self.passes, self.ou_samples)
 
     def advance(self) -> Tensor:
         """Take one optimiser step; returns each member's loss (M,) in nats per example, until the next step."""
@@ -164,7 +168,7 @@ class PackTrainer:
 
 
 def train_pack(
-    spec: ModelSpec,
+    family: Family,
     members: Sequence[Member],
     train: TrainSpec,
     data: Dataset,
@@ -186,7 +190,7 @@ def train_pack(
     checkpoint, bit for bit on a CPU; one is written every checkpoint_seconds, or less often where writing is slow.
     A checkpoint that cannot be used is told to `note`.
     """
-    trainer = PackTrainer(spec, members, train, data, torch.device(device))
+    trainer = PackTrainer(family, members, train, data, torch.device(device))
     if checkpoints is not None:
         _resume(trainer, checkpoints, note)
     resumed_at = trainer.step

@@ -15,7 +15,8 @@ from functools import cached_property
 from typing import Any
 
 from hvae_core.checks import SpecError
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.base import Family
+from hvae_core.families.registry import recorded_model
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec, kl_weight
 from sweeps.grid.declared import BY_NAME, SETTINGS, Part, names
 
@@ -32,6 +33,12 @@ def content_id(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def recorded(model: Family) -> dict[str, str | None]:
+    """Say what a configuration records of a model: its name, and of a user's own family its code and latents."""
+    own = "-".join("x".join(map(str, shape)) for shape in model.latents) if model.code is not None else None
+    return {"model": model.name, "model_code": model.code, "latents": own}
+
+
 @dataclass(frozen=True)
 class Cell:
     """One model to train: data by content, architecture, objective and seed, training run."""
@@ -40,7 +47,7 @@ class Cell:
     source: str
     checksum: str
     binarise: str
-    model: ModelSpec
+    model: Family
     member: Member
     train: TrainSpec
 
@@ -48,7 +55,7 @@ class Cell:
         """Return the value of a declared setting."""
         match BY_NAME[name].part:
             case "model":
-                return self.model.name
+                return recorded(self.model)[name]
             case "objective":
                 return getattr(self.member.objective, name)
             case "member":
@@ -76,7 +83,7 @@ class Cell:
             def part(name: Part) -> dict[str, Any]:
                 return {key: values[key] for key in names(name)}
 
-            model, objective = ModelSpec.parse(values["model"]), ObjectiveSpec(**part("objective"))
+            model, objective = recorded_model(*part("model").values()), ObjectiveSpec(**part("objective"))
             member, train = Member(objective, **part("member")), TrainSpec(**part("train"))
             return cls(**part("data"), model=model, member=member, train=train)
         except (KeyError, TypeError, IndexError, ValueError) as error:

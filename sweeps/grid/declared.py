@@ -92,6 +92,8 @@ SETTINGS: tuple[Setting, ...] = (
         choices=BINARISE,
     ),
     Setting("model", "model", "text"),
+    Setting("model_code", "model", "text", None, always_hashed=False),
+    Setting("latents", "model", "text", None, always_hashed=False),
     _objective("rho", "real", varies_in_pack=True),
     _objective(
         "ou_samples",

@@ -9,7 +9,10 @@ from typing import Any
 
 from hvae_core.checks import SpecError
 from hvae_core.data import Dataset
-from hvae_core.families.mlp import MAX_PARAMETERS, ModelSpec
+from hvae_core.families.base import Family
+from hvae_core.families.mlp import MAX_PARAMETERS
+from hvae_core.image import ImageSpec
+from hvae_core.likelihoods.registry import outputs_of
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from sweeps.grid.cell import Cell
 
@@ -24,14 +27,26 @@ class DataSource:
     source: str
     binarise: str
     checksum: str
-    pixels: int
+    shape: tuple[int, int, int]
+    levels: int
     train_images: int
 
     @classmethod
     def of(cls, asked: str, data: Dataset) -> DataSource:
         """Describe what a name asked for turned out to be."""
-        pixels = data.shape[0] * data.shape[1]
-        return cls(asked, data.reference, data.name, data.source, data.binarise, data.checksum, pixels, len(data.train))
+        image = data.image
+        found = (data.reference, data.name, data.source, data.binarise, data.checksum)
+        return cls(asked, *found, image.shape, image.levels, len(data.train))
+
+    @property
+    def image(self) -> ImageSpec:
+        """Shape and levels of its images."""
+        return ImageSpec(self.shape, self.levels)
+
+    @property
+    def pixels(self) -> int:
+        """Values of an image."""
+        return self.image.pixels
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,7 @@ class SweepSpec:
     The order of the cells is seed, data set, model, objective, so that every condition shows early.
     """
 
-    models: tuple[ModelSpec, ...]
+    models: tuple[Family, ...]
     data: tuple[DataSource, ...]
     objectives: tuple[ObjectiveSpec, ...]
     seeds: tuple[int, ...]
@@ -52,7 +67,7 @@ class SweepSpec:
             if not getattr(self, name):
                 raise SpecError(f"{name}: at least one is needed")
         for model, data in itertools.product(self.models, self.data):
-            if model.parameters(data.pixels) > MAX_PARAMETERS:
+            if model.parameters(data.image, outputs_of(data.image)) > MAX_PARAMETERS:
                 raise SpecError(f"model: {model.name!r} is not allowed; it must be of at most 10^9 parameters")
 
     def cells(self) -> list[Cell]:
@@ -73,7 +88,7 @@ class SweepSpec:
         return {
             "model": [model.name for model in self.models],
             "datasets": [data.asked for data in self.data],
-            "data": [asdict(data) for data in self.data],
+            "data": [{**asdict(data), "pixels": data.pixels} for data in self.data],
             "rho": list(dict.fromkeys(objective.rho for objective in self.objectives)),
             "objectives": [{"method": objective.method, **asdict(objective)} for objective in self.objectives],
             "seeds": list(self.seeds),

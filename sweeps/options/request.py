@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from hvae_core.checks import SpecError
 from hvae_core.data import load_dataset
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.registry import check_model, parse_model
 from hvae_core.spec import ObjectiveSpec, TrainSpec
 from sweeps.grid.declared import names
 from sweeps.grid.methods import objectives_of, read_anneal, with_beta
@@ -53,7 +54,7 @@ def results_at(name: str, text: str) -> Ledger:
 
 def sweep_spec(given: Mapping[str, Any], models: Sequence[str], objectives: Sequence[ObjectiveSpec]) -> SweepSpec:
     """Check a request of these models and objectives, and resolve its data; raises SpecError or DataError."""
-    parsed = tuple(ModelSpec.parse(text) for text in models)
+    parsed = tuple(parse_model(text) for text in models)
     values.unique("model", [model.name for model in parsed])
     seeds = values.seeds(given["seeds"])
     train = TrainSpec(**{name: given[name] for name in names("train")})
@@ -64,6 +65,8 @@ def sweep_spec(given: Mapping[str, Any], models: Sequence[str], objectives: Sequ
         DataSource.of(name, load_dataset(name, binarise=given["binarise"], data_dir=directory))
         for name in values.items("datasets", given["datasets"])
     ]
+    for model, source in itertools.product(parsed, sources):
+        check_model(model, source.image)
     return SweepSpec(parsed, tuple(sources), tuple(objectives), seeds, train)
 
 

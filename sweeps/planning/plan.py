@@ -65,10 +65,10 @@ class Plan:
         covered = {cell for pack in old for cell in pack.cells}
         rest = [cell for cell in self.pending if cell.id not in covered]
         captured = ask.gpus > 0
-        pixels = {data.checksum: data.pixels for data in self.spec.data}
+        images = {data.checksum: data.image for data in self.spec.data}
 
         def room(cell: Cell) -> int:
-            each = member_bytes(cell.model, cell.member.objective, cell.train, pixels[cell.checksum], captured)
+            each = member_bytes(cell.model, cell.member.objective, cell.train, images[cell.checksum], captured)
             return MAX_MEMBERS if ask.memory is None else min(MAX_MEMBERS, max(1, ask.memory // each))
 
         return old + plan_packs(rest, size, max(1, ask.slots - len(old)), room, across_seeds=captured)

@@ -12,6 +12,7 @@ from hvae_core.data import Dataset
 from hvae_core.evaluation.blocks import choose_examples
 from hvae_core.evaluation.bounds import importance_bound
 from hvae_core.evaluation.evaluate import evaluate
+from hvae_core.systems.base import System
 from hvae_core.training.trainer import TrainedPack
 from sweeps.grid.cell import Cell
 from sweeps.planning.pack_options import device_name
@@ -52,7 +53,8 @@ def bounds(
     ]
 
 
-def member_weights(model: torch.nn.Module, member: int) -> bytes:
+def member_weights(model: System, member: int) -> bytes:
     """One member's weights as a safetensors file; every tensor keeps a leading member axis of 1."""
     tensors = {name: value[member : member + 1].contiguous() for name, value in model.state_dict().items()}
-    return safetensors.torch.save(tensors)
+    # One entry: safetensors writes several in no fixed order, and a file's checksum must not depend on it.
+    return safetensors.torch.save(tensors, metadata={"image": model.image.text})

@@ -32,18 +32,18 @@ def pictures(ledger: Ledger, cell_id: str, count: int = 10, seed: int = 0) -> Pi
     Raises LedgerError where the cell has no usable weights, DataError where its data are not at hand.
     """
     trained = load_cell(ledger.cell_path(cell_id))
-    model, widths = trained.model, trained.cell.model.latents
+    model = trained.model
     job = jobs_by_data(ledger).get(trained.cell.checksum, Job(str(ledger.root)))
     data = load_data(job, trained.cell)
     generator = torch.Generator().manual_seed(seed)
     dtype = next(model.parameters()).dtype
-    noise = [torch.randn(1, count, width, generator=generator, dtype=dtype) for width in widths]
+    noise = [torch.randn(1, count, *shape, generator=generator, dtype=dtype) for shape in model.latents]
     shared = [layer[:, :1].expand_as(layer) for layer in noise[:-1]]
     chosen = torch.randperm(len(data.test), generator=generator)[:count]
     originals = torch.from_numpy(data.test)[chosen]
 
     def images(pixels: torch.Tensor) -> np.ndarray:
-        return pixels.reshape(-1, *data.shape).to(torch.float64).numpy()
+        return pixels.reshape(-1, *data.image.shape[1:]).to(torch.float64).numpy()
 
     return Pictures(
         images(model.generate(noise)),

@@ -10,7 +10,8 @@ import torch
 
 from hvae_core.evaluation.blocks import choose_examples
 from hvae_core.evaluation.bounds import BOUND_BLOCK, SAMPLE_BLOCK, importance_bound
-from hvae_core.systems.hvae import HVAE
+from hvae_core.systems.base import System, dtype_of
+from hvae_core.systems.build import build
 from sweeps.grid.cell import SCHEMA, Cell
 from sweeps.ledger.atomic_files import write_json
 from sweeps.ledger.ledger import Ledger, LedgerError
@@ -93,10 +94,10 @@ class LaterBound:
         test = load_data(job, cell).test
         return torch.from_numpy(test[choose_examples(len(test), self.examples)]).to(job.device)
 
-    def _model(self, cells: Sequence[Cell]) -> HVAE:
+    def _model(self, cells: Sequence[Cell]) -> System:
         """Load the models of these cells as the members of one."""
-        states = [load_cell(self.ledger.cell_path(cell.id)).model.state_dict() for cell in cells]
-        bias = states[0]["likelihood.network.out.bias"]
-        model = HVAE.build(cells[0].model, torch.zeros(bias.shape[-1], dtype=bias.dtype), [0] * len(cells))
+        models = [load_cell(self.ledger.cell_path(cell.id)).model for cell in cells]
+        states = [model.state_dict() for model in models]
+        model = build(cells[0].model, models[0].image, [0] * len(cells), dtype_of(models[0]))
         model.load_state_dict({name: torch.cat([state[name] for state in states]) for name in states[0]})
         return model.to(self._jobs[cells[0].checksum].device)

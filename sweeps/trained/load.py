@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors
 import safetensors.torch
-import torch
+from torch import Tensor
 
-from hvae_core.systems.hvae import HVAE
+from hvae_core.image import ImageSpec
+from hvae_core.systems.base import System
+from hvae_core.systems.build import build
 from hvae_core.training.trainer import DTYPES
 from sweeps.grid.cell import Cell
 from sweeps.ledger.atomic_files import fingerprint
@@ -21,7 +25,7 @@ class TrainedCell:
     """A cell and its model, unsmoothed, as a stack of one member on the CPU."""
 
     cell: Cell
-    model: HVAE
+    model: System
 
 
 def load_cell(path: Path | str) -> TrainedCell:
@@ -45,9 +49,17 @@ def load_cell(path: Path | str) -> TrainedCell:
         )
     try:
         weights = safetensors.torch.load(content)
-        pixels = weights["likelihood.network.out.bias"].shape[-1]
-        model = HVAE.build(cell.model, torch.zeros(pixels, dtype=DTYPES[cell.train.precision]), [0])
+        model = build(cell.model, _image(content, weights), [0], DTYPES[cell.train.precision])
         model.load_state_dict(weights)
-    except (safetensors.SafetensorError, KeyError, RuntimeError) as error:
+    except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise LedgerError(f"{file}: is not the weights of {cell.model.name}: {str(error).splitlines()[0]}") from error
     return TrainedCell(cell, model)
+
+
+def _image(content: bytes, weights: Mapping[str, Tensor]) -> ImageSpec:
+    """Read the image's shape and levels from a weights file; the first ones said only how many pixels it has."""
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    facts = header.get("__metadata__") or {}
+    if "image" not in facts:
+        return ImageSpec((1, 1, weights["likelihood.network.out.bias"].shape[-1]))
+    return ImageSpec.read(facts["image"])

@@ -60,7 +60,7 @@ def describe(record: Record) -> str:
     name = cell.title
     if record.result is not None:
         r, L = record.result, cell.model.depth
-        units = f"{r['au_top']}/{cell.model.latents[L - 1]} active"
+        units = f"{r['au_top']}/{cell.model.units[L - 1]} active"
         return f"{name}: top KL {r['kl_top']:.3f} nats, {units}, ELBO {r['elbo']:.2f}"
     lines = (record.failure or {}).get("lines") or [""]
     return f"{name}: {record.state}: {lines[-1]}"

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from analysis.frames.gather import gather
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.registry import parse_model
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger
@@ -30,7 +30,7 @@ def sigmoid_kl(cell: Cell, critical: float = 0.94, width: float = 0.01, plateau:
 
 def result_of(cell: Cell, kl_top: float) -> dict[str, Any]:
     """Everything that a finished cell records, with a given top KL."""
-    depth, width = cell.model.depth, cell.model.latents[-1]
+    depth, width = cell.model.depth, cell.model.units[-1]
     kl = {f"kl_{i}": 5.0 + i for i in range(1, depth)} | {f"kl_{depth}": kl_top}
     active = min(width, round(width * kl_top / 20))
     elbo = -100.0 - 8.0 * (1 - cell.member.objective.rho) - 0.2 * kl_top
@@ -67,7 +67,7 @@ def write_results(
         name, source = dataset.split(":")
         member = Member(ObjectiveSpec(**{"rho": rho, **(objective or {})}), seed)
         checksum = hashlib.sha256(f"{dataset} {binarise}".encode()).hexdigest()
-        cells.append(Cell(name, source, checksum, binarise, ModelSpec.parse(model), member, train or TrainSpec(3000)))
+        cells.append(Cell(name, source, checksum, binarise, parse_model(model), member, train or TrainSpec(3000)))
     ledger = Ledger(root)
     root.mkdir(parents=True, exist_ok=True)
     ledger.add_request({"packs": [], "settings": {}, "request": {"data": []}}, cells)

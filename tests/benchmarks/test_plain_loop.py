@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.plain_loop import PlainHVAE
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.mlp import MLP
+from hvae_core.image import ImageSpec
 from hvae_core.networks.mlp import TanhNetwork
 from hvae_core.spec import ObjectiveSpec
-from hvae_core.systems.base import Noise
-from hvae_core.systems.hvae import HVAE
+from hvae_core.systems.build import build
 from hvae_core.systems.smoothing import OrnsteinUhlenbeck
 from hvae_core.training.objective import Objective
 
@@ -27,8 +27,8 @@ def copy(network: TanhNetwork, plain: nn.Module) -> None:
 
 
 def test_its_loss_and_gradient_are_those_of_a_pack_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec, generator = ModelSpec.parse("mlp4-3-2"), torch.Generator().manual_seed(0)
-    ours = HVAE.build(spec, torch.full((P,), 0.3, dtype=torch.float64), [5])
+    spec, generator = MLP((4, 3, 2), (32, 24, 16)), torch.Generator().manual_seed(0)
+    ours = build(spec, ImageSpec((1, 1, P)), [5], torch.float64)
     plain = PlainHVAE(spec, P, RHO, K).double()
     for network, other in zip(
         [*(p.network for p in (*ours.posteriors, *ours.priors)), ours.likelihood.network],
@@ -36,9 +36,9 @@ def test_its_loss_and_gradient_are_those_of_a_pack_of_one(monkeypatch: pytest.Mo
         strict=True,
     ):
         copy(network, other)
-    x = (torch.rand(1, B, P, generator=generator) < 0.3).double()
-    flat = torch.randn(1, Noise.size(spec.latents, B, K), generator=generator, dtype=torch.float64)
-    noise = Noise.split(flat, spec.latents, B, K)
+    x = (torch.rand(1, B, 1, 1, P, generator=generator) < 0.3).double()
+    flat = torch.randn(1, ours.noise_size(B, K), generator=generator, dtype=torch.float64)
+    noise = ours.split_noise(flat, B, K)
     draws = iter([*(e[0] for e in noise.posterior), *(e[0] for e in noise.ou)])
 
     def drawn(*shape: object, **keywords: object) -> Tensor:
@@ -46,7 +46,7 @@ def test_its_loss_and_gradient_are_those_of_a_pack_of_one(monkeypatch: pytest.Mo
 
     monkeypatch.setattr("benchmarks.plain_loop.torch.randn_like", drawn)
     monkeypatch.setattr("benchmarks.plain_loop.torch.randn", drawn)
-    loss = plain.loss(x[0])
+    loss = plain.loss(x[0].flatten(1))
     smoothing = OrnsteinUhlenbeck(torch.tensor([RHO], dtype=torch.float64))
     objective = Objective([ObjectiveSpec(RHO, K)], torch.float64)
     expected = objective.loss(ours(x, noise, smoothing), torch.tensor(0))

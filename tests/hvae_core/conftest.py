@@ -12,7 +12,9 @@ import torch
 from scipy.stats import multivariate_normal
 from torch import Tensor, nn
 
+from hvae_core.image import ImageSpec
 from hvae_core.likelihoods.base import Likelihood
+from hvae_core.networks.base import Networks
 from hvae_core.networks.normal import Normal
 from hvae_core.systems.hvae import HVAE
 
@@ -25,22 +27,47 @@ class LinearConditional(nn.Module):
         self.weight, self.bias, self.std = nn.Parameter(weight), nn.Parameter(bias), std
 
     def forward(self, z: Tensor) -> Normal:
-        mean = z.expand(len(self.weight), -1, -1) @ self.weight + self.bias
+        mean = z.flatten(2).expand(len(self.weight), -1, -1) @ self.weight + self.bias
         return Normal(mean, self.std.expand_as(mean))
 
 
+class LinearDecoder(LinearConditional):
+    """The mean of a linear conditional, as images of one row of pixels."""
+
+    def forward(self, z: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(z).mean[:, :, None, None]
+
+
 class GaussianLikelihood(Likelihood):
-    def __init__(self, conditional: LinearConditional) -> None:
-        super().__init__()
-        self.conditional = conditional
+    """N(out, s^2) with fixed s (M, 1, P), for images of one row of pixels."""
 
-    def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
-        p: Normal = self.conditional(z)
-        return p.log_prob(x.expand_as(p.mean))
+    outputs = 1
 
-    def mean(self, z: Tensor) -> Tensor:
-        p: Normal = self.conditional(z)
-        return p.mean
+    def __init__(self, std: Tensor) -> None:
+        self.std = std
+
+    def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
+        return Normal(out.flatten(2), self.std).log_prob(x.flatten(2))
+
+    def mean(self, out: Tensor) -> Tensor:
+        return out
+
+    def sample(self, out: Tensor, uniform: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def initial_bias(self, mean: Tensor) -> Tensor:
+        return mean
+
+
+def hierarchy(
+    posteriors: list[LinearConditional],
+    priors: list[LinearConditional],
+    decoder: LinearDecoder,
+    widths: tuple[int, ...],
+) -> HVAE:
+    image = ImageSpec((1, 1, decoder.weight.shape[-1]))
+    latents = [(width,) for width in widths]
+    return HVAE(Networks(posteriors, priors, decoder), latents, image, GaussianLikelihood(decoder.std))
 
 
 @dataclass
@@ -70,7 +97,7 @@ class LinearGaussian:
     def terms(self, x: np.ndarray, m: int) -> tuple[float, list[float]]:
         """E[log p(x|z_1)] and E[KL term of layer i], exactly."""
         means, covariance = self._posterior(x, m)
-        C, c, t = self._numpy(self.model.likelihood.conditional, m)  # type: ignore[arg-type]
+        C, c, t = self._numpy(self.model.likelihood.network, m)  # type: ignore[arg-type]
         recon = _expected_log_density(x - C @ means[0] - c, C @ covariance[0][0] @ C.T, t)
         kls = []
         for i, module in enumerate(self.model.posteriors):
@@ -92,7 +119,7 @@ class LinearGaussian:
     def log_likelihood(self, x: np.ndarray, m: int) -> float:
         """Exact log p(x)."""
         mean, covariance = np.zeros(self.widths[-1]), np.eye(self.widths[-1])
-        for module in [*reversed(self.model.priors), self.model.likelihood.conditional]:
+        for module in [*reversed(self.model.priors), self.model.likelihood.network]:
             W, w, s = self._numpy(module, m)  # type: ignore[arg-type]
             mean, covariance = W @ mean + w, W @ covariance @ W.T + np.diag(s**2)
         return float(multivariate_normal.logpdf(x, mean, covariance))
@@ -108,18 +135,16 @@ def linear() -> LinearGaussian:
     g = torch.Generator().manual_seed(7)
     M, data, widths = 2, 4, (3, 2, 2)
 
-    def conditional(inputs: int, outputs: int) -> LinearConditional:
+    def link(inputs: int, outputs: int) -> tuple[Tensor, Tensor, Tensor]:
         def draw(*shape: int) -> Tensor:
             return torch.randn(shape, generator=g, dtype=torch.float64)
 
-        return LinearConditional(
-            0.6 * draw(M, inputs, outputs), 0.3 * draw(M, 1, outputs), 0.5 + draw(M, 1, outputs).abs()
-        )
+        return 0.6 * draw(M, inputs, outputs), 0.3 * draw(M, 1, outputs), 0.5 + draw(M, 1, outputs).abs()
 
     below = (data, *widths[:-1])
-    posteriors = [conditional(i, o) for i, o in zip(below, widths, strict=True)]
-    priors = [conditional(o, i) for i, o in zip(below[1:], widths[1:], strict=True)]
-    return LinearGaussian(HVAE(posteriors, priors, GaussianLikelihood(conditional(widths[0], data))), widths)
+    posteriors = [LinearConditional(*link(i, o)) for i, o in zip(below, widths, strict=True)]
+    priors = [LinearConditional(*link(o, i)) for i, o in zip(below[1:], widths[1:], strict=True)]
+    return LinearGaussian(hierarchy(posteriors, priors, LinearDecoder(*link(widths[0], data)), widths), widths)
 
 
 @pytest.fixture
@@ -127,8 +152,8 @@ def chain() -> Callable[[float], LinearGaussian]:
     """Build a scalar hierarchy x <- z_1 <- z_2 <- z_3 whose q is the exact posterior, its stds inflated."""
 
     def build(inflate: float) -> LinearGaussian:
-        def conditional(weight: float, bias: float, std: float) -> LinearConditional:
-            return LinearConditional(*(torch.full((1, 1, 1), v, dtype=torch.float64) for v in (weight, bias, std)))
+        def link(*values: float) -> list[Tensor]:
+            return [torch.full((1, 1, 1), value, dtype=torch.float64) for value in values]
 
         downwards = [(0.9, 0.1, 0.6), (-1.1, 0.3, 0.5), (0.8, -0.2, 0.7)]  # x|z_1, z_1|z_2, z_2|z_3
         mean, variance = 0.0, 1.0
@@ -139,10 +164,11 @@ def chain() -> Callable[[float], LinearGaussian]:
             spread = math.sqrt(variance - gain * weight * variance)
             upwards.append((gain, mean - gain * below_mean, inflate * spread))
             mean, variance = below_mean, below_variance
-        model = HVAE(
-            [conditional(*link) for link in reversed(upwards)],
-            [conditional(*link) for link in downwards[1:]],
-            GaussianLikelihood(conditional(*downwards[0])),
+        model = hierarchy(
+            [LinearConditional(*link(*values)) for values in reversed(upwards)],
+            [LinearConditional(*link(*values)) for values in downwards[1:]],
+            LinearDecoder(*link(*downwards[0])),
+            (1, 1, 1),
         )
         return LinearGaussian(model, (1, 1, 1))
 

@@ -3,73 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hvae_core.checks import SpecError, number
-from hvae_core.families.mlp import ModelSpec
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
-from hvae_core.systems.hvae import HVAE
-
-
-@pytest.mark.parametrize(
-    ("text", "latents", "hidden", "name"),
-    [
-        ("mlp4x40", (40,) * 4, (200,) * 4, "mlp4x40"),
-        ("mlp4x40h200", (40,) * 4, (200,) * 4, "mlp4x40"),
-        ("mlp3x16h64", (16,) * 3, (64,) * 3, "mlp3x16h64"),
-        ("mlp1x2h3", (2,), (3,), "mlp1x2h3"),
-        ("mlp64-32-16-8", (64, 32, 16, 8), (512, 256, 128, 64), "mlp64-32-16-8"),
-        ("mlp25-25", (25, 25), (200, 200), "mlp2x25"),
-    ],
-)
-def test_grammar(text: str, latents: tuple[int, ...], hidden: tuple[int, ...], name: str) -> None:
-    spec = ModelSpec.parse(text)
-    assert (spec.latents, spec.hidden, spec.name) == (latents, hidden, name)
-    assert (spec.depth, spec.width) == (len(latents), max(latents))
-
-
-@given(st.lists(st.integers(1, 300), min_size=2, max_size=6) | st.tuples(st.integers(1, 6), st.integers(1, 300)))
-def test_the_canonical_name_reads_back(shape: list[int] | tuple[int, int]) -> None:
-    text = f"mlp{shape[0]}x{shape[1]}h7" if isinstance(shape, tuple) else "mlp" + "-".join(map(str, shape))
-    spec = ModelSpec.parse(text)
-    assert ModelSpec.parse(spec.name) == spec
-
-
-@pytest.mark.parametrize("text", ["mlp1x5h7", "mlp3x4h5", "mlp4-3-2"])
-def test_parameters_are_those_of_the_model(text: str) -> None:
-    spec = ModelSpec.parse(text)
-    model = HVAE.build(spec, torch.full((10,), 0.5), [0])
-    assert spec.parameters(10) == sum(p.numel() for p in model.parameters())
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "mlp",
-        "mlp40",
-        "mlp0x40",
-        "mlp4x0",
-        "mlp4x40h0",
-        "mlp-4x40",
-        "4x40",
-        "mlp4x40 ",
-        "mlp64-0",
-        "MLP4x40",
-        "mlp999999999x999999999",
-        "mlp2x99999999",
-        "conv4x8x7x7",
-        "resnet4x8x7x7b2skip",
-        "mlp4x40h",
-        "mlp4.0x40",
-    ],
-)
-def test_what_is_no_model_is_named_in_one_line(text: str) -> None:
-    with pytest.raises(SpecError, match=r"^(model|width): .*must be") as error:
-        ModelSpec.parse(text)
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

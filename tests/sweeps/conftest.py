@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hvae_core.data import Dataset
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.registry import parse_model
 from hvae_core.spec import ObjectiveSpec, TrainSpec
 from sweeps.grid.cell import Cell
 from sweeps.grid.sweep_spec import DataSource, SweepSpec, rho_axis
@@ -23,7 +23,7 @@ def spec(bars: Dataset) -> SweepSpec:
     train = TrainSpec(steps=12, batch_size=8, lr=5e-3)
     source = DataSource.of("bars", bars)
     objectives = rho_axis(ObjectiveSpec(ou_samples=2), (0.5, 1.0))
-    return SweepSpec((ModelSpec.parse("mlp2x3h6"),), (source,), objectives, (0, 1), train)
+    return SweepSpec((parse_model("mlp2x3h6"),), (source,), objectives, (0, 1), train)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from analysis.frames.curves import curves, curves_in_words, settings
 from analysis.frames.gather import gather
 from analysis.frames.matched_beta import on_rho_axis
 from analysis.reports.phase_transition import phase_transition
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.registry import parse_model
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec, retained_variance
 from sweeps.grid.cell import Cell
 from sweeps.grid.methods import with_beta
@@ -31,7 +31,7 @@ def write(result: Callable[..., dict[str, Any]]) -> Callable[..., None]:
         model: str = "mlp2x3h6",
         top_kl: Callable[[ObjectiveSpec], float] = lambda objective: objective.beta_top,
     ) -> None:
-        base = Cell("mnist", "embedded", "0" * 64, "static", ModelSpec.parse(model), Member(), TrainSpec(9))
+        base = Cell("mnist", "embedded", "0" * 64, "static", parse_model(model), Member(), TrainSpec(9))
         root.mkdir(exist_ok=True)
         ledger = Ledger(root)
         cells = [replace(base, member=Member(objective, 0)) for objective in objectives]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import hvae_core.data
 from hvae_core.data import DataError, Dataset, download, fetch_dataset, list_datasets, load_dataset, sources, splits
 from hvae_core.data.datasets import checksum
+from hvae_core.image import ImageSpec
 
 IDX = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
 ZIPS = ("images_background.zip", "images_evaluation.zip")
@@ -64,12 +65,12 @@ def test_embedded_data_are_whole(
     found = load_dataset(reference)
     assert (found.name, found.source, found.reference) == (reference, "embedded", f"{reference}:embedded")
     assert tuple(len(part) for part in (found.train, found.valid, found.test)) == counts
-    assert found.shape == (28, 28)
+    assert found.image == ImageSpec((1, 28, 28))
     assert all(part.dtype == np.uint8 and part.max() == 1 for part in (found.train, found.valid, found.test))
     assert ink[0] < found.pixel_mean.mean() < ink[1]
     assert found.valid.mean() == pytest.approx(found.test.mean(), abs=0.01)
     assert found.checksum == digest
-    assert all(part.any(axis=1).all() for part in (found.train, found.valid, found.test))  # no blank image
+    assert all(part.any(axis=(1, 2, 3)).all() for part in (found.train, found.valid, found.test))  # no blank image
     assert load_dataset(found.reference).checksum == digest
 
 
@@ -210,7 +211,7 @@ BAD: dict[str, tuple[Mapping[str, Any], list[str]]] = {
     "unknown source": ({"reference": "mnist:lake"}, ["'mnist:lake'", "mnist:grey"]),
     "empty source": ({"reference": "mnist:"}, ["'mnist:'", "must be one of"]),
     "empty name": ({"reference": ":grey"}, ["':grey'", "must be one of"]),
-    "unknown mode": ({"reference": "mnist", "binarise": "both"}, ["binarise: 'both'", "static or dynamic"]),
+    "unknown mode": ({"reference": "mnist", "binarise": "both"}, ["binarise: 'both'", "static, dynamic or none"]),
     "embedded, dynamic": ({"reference": "mnist:embedded", "binarise": "dynamic"}, ["no grey levels", "mnist:grey"]),
     "larochelle, dynamic": ({"reference": "mnist:larochelle", "binarise": "dynamic"}, ["binarise", "mnist:grey"]),
     "glyphs, dynamic": ({"reference": "glyphs", "binarise": "dynamic"}, ["glyphs has no grey", "use static"]),

@@ -16,6 +16,7 @@ from scipy.io import savemat
 
 from hvae_core.data import DataError, download, formats, load_dataset, sources, splits
 from hvae_core.data.pixels import TEST, TRAIN, VALID, area_average, fixed_draw, hold_out
+from hvae_core.image import ImageSpec
 
 Any8 = NDArray[np.uint8]
 RNG = np.random.default_rng(0)
@@ -85,9 +86,9 @@ def test_grey_mnist_is_split_and_drawn_by_the_fixed_streams(tmp_path: Path) -> N
     write_grey(tmp_path / "mnist")
     found = load_dataset("mnist:grey", data_dir=tmp_path)
     assert (found.name, found.source, found.reference, found.binarise) == ("mnist", "grey", "mnist:grey", "static")
-    assert np.array_equal(found.train, fixed_draw(flat(GREY[:7]), TRAIN))
-    assert np.array_equal(found.valid, fixed_draw(flat(GREY[7:10]), VALID))
-    assert np.array_equal(found.test, fixed_draw(flat(GREY[-5:]), TEST))
+    assert np.array_equal(flat(found.train), fixed_draw(flat(GREY[:7]), TRAIN))
+    assert np.array_equal(flat(found.valid), fixed_draw(flat(GREY[7:10]), VALID))
+    assert np.array_equal(flat(found.test), fixed_draw(flat(GREY[-5:]), TEST))
     assert found.pixel_mean == pytest.approx(found.train.mean(axis=0))
 
 
@@ -97,27 +98,27 @@ def test_dynamic_leaves_only_train_grey(tmp_path: Path, reference: str) -> None:
     found = load_dataset(reference, binarise="dynamic", data_dir=tmp_path)
     static = load_dataset("mnist:grey", data_dir=tmp_path)
     assert (found.reference, found.binarise) == ("mnist:grey", "dynamic")
-    assert np.array_equal(found.train, flat(GREY[:7]))
+    assert np.array_equal(flat(found.train), flat(GREY[:7]))
     assert np.array_equal(found.valid, static.valid)
     assert np.array_equal(found.test, static.test)
     assert found.checksum != static.checksum
-    assert found.pixel_mean == pytest.approx(flat(GREY[:7]).mean(axis=0) / 255)
+    assert found.pixel_mean.flatten() == pytest.approx(flat(GREY[:7]).mean(axis=0) / 255)
 
 
 def test_larochelle_is_taken_as_it_is(tmp_path: Path) -> None:
     write_amat(tmp_path / "mnist")
     found = load_dataset("mnist:larochelle", data_dir=tmp_path)
     for part, n in ((found.train, 4), (found.valid, 3), (found.test, 2)):
-        assert np.array_equal(part, flat(GREY[:n]) > 127)
+        assert np.array_equal(flat(part), flat(GREY[:n]) > 127)
 
 
 def test_burda_holds_out_the_end_of_its_own_shuffle(tmp_path: Path) -> None:
     write_chardata(tmp_path / "omniglot")
     found = load_dataset("omniglot:burda", binarise="dynamic", data_dir=tmp_path)
     held = set(np.random.RandomState(123).permutation(11)[-2:].tolist())
-    assert np.array_equal(found.train, flat(GREY[[i for i in range(11) if i not in held]]))
-    assert np.array_equal(found.valid, fixed_draw(flat(GREY[sorted(held)]), VALID))
-    assert np.array_equal(found.test, fixed_draw(flat(GREY[-4:]), TEST))
+    assert np.array_equal(flat(found.train), flat(GREY[[i for i in range(11) if i not in held]]))
+    assert np.array_equal(flat(found.valid), fixed_draw(flat(GREY[sorted(held)]), VALID))
+    assert np.array_equal(flat(found.test), fixed_draw(flat(GREY[-4:]), TEST))
 
 
 def test_lake_is_averaged_and_parted(tmp_path: Path) -> None:
@@ -126,9 +127,9 @@ def test_lake_is_averaged_and_parted(tmp_path: Path) -> None:
     assert (found.name, found.source, found.reference) == ("omniglot", "lake", "omniglot:lake")
     kept, held = hold_out(7, 2)
     average = flat(area_average(INK, 28))
-    assert np.array_equal(found.train, average[:7][kept])
-    assert np.array_equal(found.valid, fixed_draw(average[:7][held], VALID))
-    assert np.array_equal(found.test, fixed_draw(average[-3:], TEST))
+    assert np.array_equal(flat(found.train), average[:7][kept])
+    assert np.array_equal(flat(found.valid), fixed_draw(average[:7][held], VALID))
+    assert np.array_equal(flat(found.test), fixed_draw(average[-3:], TEST))
 
 
 def test_averages_are_kept_and_a_damaged_file_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,10 +213,10 @@ def test_a_users_npz_gives_up_a_tenth_of_train(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     found = load_dataset("digits.npz", binarise="dynamic")
     kept, held = hold_out(20, 2)
-    assert (found.name, found.source, found.shape) == ("digits", "npz", (5, 7))
+    assert (found.name, found.source, found.image) == ("digits", "npz", ImageSpec((1, 5, 7)))
     assert found.reference == str(tmp_path / "digits.npz")
-    assert np.array_equal(found.train, flat(GREY[kept, :5, :7]))
-    assert np.array_equal(found.valid, fixed_draw(flat(GREY[held, :5, :7]), VALID))
+    assert np.array_equal(flat(found.train), flat(GREY[kept, :5, :7]))
+    assert np.array_equal(flat(found.valid), fixed_draw(flat(GREY[held, :5, :7]), VALID))
     assert load_dataset(found.reference, binarise="dynamic").checksum == found.checksum
     assert load_dataset(found.reference).train.max() == 1
     for n, expected in ((20, 2), (19, 2), (9, 2), (3, 2)):
@@ -228,8 +229,20 @@ def test_a_users_binary_npz_stays_as_it_is(tmp_path: Path) -> None:
     binary = GREY > 99
     path.write_bytes(_npz(train=binary, test=binary[:4], valid=binary[4:6]))
     found = load_dataset(str(path))
-    assert np.array_equal(found.train, flat(binary))
-    assert np.array_equal(found.valid, flat(binary[4:6]))
-    assert np.array_equal(found.test, flat(binary[:4]))
+    assert np.array_equal(flat(found.train), flat(binary))
+    assert np.array_equal(flat(found.valid), flat(binary[4:6]))
+    assert np.array_equal(flat(found.test), flat(binary[:4]))
     with pytest.raises(DataError, match=r"binarise: .*b\.NPZ holds nothing but 0 and 1.*use static"):
         load_dataset(str(path), binarise="dynamic")
+
+
+def test_without_binarisation_the_grey_levels_stay(tmp_path: Path) -> None:
+    (tmp_path / "digits.npz").write_bytes(_npz(train=GREY[:, :5, :7], test=GREY[:3, :5, :7]))
+    reference = str(tmp_path / "digits.npz")
+    grey = load_dataset(reference, binarise="none")
+    assert grey.image == ImageSpec((1, 5, 7), 256)
+    assert np.array_equal(flat(grey.test), flat(GREY[:3, :5, :7]))
+    assert grey.pixel_mean.flatten() == pytest.approx(flat(grey.train).mean(axis=0) / 255)
+    assert len({load_dataset(reference, binarise=mode).checksum for mode in ("static", "dynamic", "none")}) == 3
+    with pytest.raises(DataError, match="no grey levels"):
+        load_dataset("mnist:embedded", binarise="none")

@@ -4,9 +4,7 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Bernoulli
 
-from hvae_core.likelihoods.bernoulli import BernoulliNetwork
 from hvae_core.networks.mlp import SIGMA_FLOOR, NormalNetwork, TanhNetwork
 from hvae_core.networks.stacked import StackedLinear, glorot_uniform
 
@@ -67,13 +65,3 @@ def test_sigma_is_positive_where_its_network_is_not() -> None:
     with torch.no_grad():
         network.network.out.bias.fill_(-1000.0)
     assert float(network(torch.zeros(1, 1, 2)).std.detach()) == pytest.approx(SIGMA_FLOOR)
-
-
-@pytest.mark.parametrize("scale", [1.0, 100.0])
-def test_bernoulli_log_prob_equals_torch_distributions(scale: float) -> None:
-    likelihood = BernoulliNetwork(2, 3, 4, 5).double()
-    glorot_uniform(likelihood, [0, 1])
-    likelihood.network.out.weight.data.mul_(scale)
-    z, x = normals(1, 2, 6, 3), (normals(2, 1, 6, 5) > 0).double()
-    oracle = Bernoulli(logits=likelihood.network(z)).log_prob(x.expand(2, -1, -1)).sum(-1)
-    torch.testing.assert_close(likelihood.log_prob(x, z), oracle, rtol=1e-12, atol=1e-12)

@@ -12,11 +12,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hvae_core.checks import SpecError
 from hvae_core.data import Dataset
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.registry import parse_model
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.trainer import PackTrainer, train_pack
 
-SPEC = ModelSpec.parse("mlp3x3h5")
+SPEC = parse_model("mlp3x3h5")
 KINDS: dict[str, dict[str, Any]] = {
     "smoothed": {"rho": 0.8, "ou_samples": 3},
     "ratio": {"rho": 0.8, "ou_samples": 3, "smoothing": "ratio"},

@@ -12,7 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 from hvae_core.data import load_dataset
 from hvae_core.evaluation.bounds import importance_bound
 from hvae_core.evaluation.evaluate import evaluate
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.registry import parse_model
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.memory import member_bytes
 from hvae_core.training.trainer import PackTrainer
@@ -46,7 +46,7 @@ def test_a_member_takes_no_more_than_it_says_and_not_much_less(
     model: str, settings: dict[str, Any], run: dict[str, Any], write_images: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Measured as the difference between packs of four and two members."""
-    spec, objective, train = ModelSpec.parse(model), ObjectiveSpec(0.9, **settings), TrainSpec(2, **run)
+    spec, objective, train = parse_model(model), ObjectiveSpec(0.9, **settings), TrainSpec(2, **run)
     data = load_dataset(str(write_images(tmp_path / "bars.npz", side=28, train=200, test=1000)))
     found = []
     for members in (2, 4):
@@ -60,6 +60,8 @@ def test_a_member_takes_no_more_than_it_says_and_not_much_less(
         weights = sum(parameter.nbytes for parameter in trainer.model.parameters())
         found.append((3 * weights + max(training, evaluation, bound), 3 * weights + training + max(evaluation, bound)))
     measured, held = ((more - less) / 2 for less, more in zip(*found, strict=True))
-    assert measured <= member_bytes(spec, objective, train, 784) <= 2 * measured
-    captured = member_bytes(spec, objective, train, 784, captured=True)  # the recording stays beside an evaluation
+    assert measured <= member_bytes(spec, objective, train, data.image) <= 2 * measured
+    captured = member_bytes(
+        spec, objective, train, data.image, captured=True
+    )  # the recording stays beside an evaluation
     assert held <= captured <= 2 * held

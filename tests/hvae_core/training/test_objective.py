@@ -7,27 +7,26 @@ import pytest
 import torch
 from torch import Tensor
 
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.registry import parse_model
+from hvae_core.image import ImageSpec
 from hvae_core.spec import ObjectiveSpec, kl_weight
 from hvae_core.streams import SeedStreams
-from hvae_core.systems.base import Noise, Terms
-from hvae_core.systems.hvae import HVAE
+from hvae_core.systems.base import System, Terms
+from hvae_core.systems.build import build
 from hvae_core.systems.smoothing import OrnsteinUhlenbeck
 from hvae_core.training.objective import Objective
 
-SPEC = ModelSpec.parse("mlp3x2h3")
+SPEC = parse_model("mlp3x2h3")
 NOW = torch.tensor(0)
-PIXELS, BATCH = 5, 6
+IMAGE, BATCH = ImageSpec((1, 1, 5)), 6
 
 
-def loss_of(model: HVAE, objective: ObjectiveSpec, step: int = 7) -> Tensor:
+def loss_of(model: System, objective: ObjectiveSpec, step: int = 7) -> Tensor:
     g = torch.Generator().manual_seed(4)
-    x = torch.bernoulli(torch.full((1, BATCH, PIXELS), 0.5, dtype=torch.float64), generator=g)
+    x = torch.bernoulli(torch.full((1, BATCH, *IMAGE.shape), 0.5, dtype=torch.float64), generator=g)
     rows = BATCH * objective.iwae_k
-    size = Noise.size(SPEC.latents, rows, objective.ou_samples)
-    noise = Noise.split(
-        SeedStreams([0], "n").normal(size, dtype=torch.float64), SPEC.latents, rows, objective.ou_samples
-    )
+    flat = SeedStreams([0], "n").normal(model.noise_size(rows, objective.ou_samples), dtype=torch.float64)
+    noise = model.split_noise(flat, rows, objective.ou_samples)
     smoothing = OrnsteinUhlenbeck(torch.tensor([objective.rho], dtype=torch.float64), objective.smoothing)
     terms = model(x, noise, smoothing)
     return Objective([objective], torch.float64).loss(terms, torch.tensor(step))
@@ -48,7 +47,7 @@ def loss_of(model: HVAE, objective: ObjectiveSpec, step: int = 7) -> Tensor:
 )
 def test_gradients_equal_finite_differences(settings: dict[str, Any]) -> None:
     objective = ObjectiveSpec(ou_samples=2, **settings)
-    model = HVAE.build(SPEC, torch.full((PIXELS,), 0.4, dtype=torch.float64), [3])
+    model = build(SPEC, IMAGE, [3], torch.float64, torch.full(IMAGE.shape, 0.4))
     loss_of(model, objective).sum().backward()
     g = torch.Generator().manual_seed(0)
     for name, parameter in model.named_parameters():
@@ -68,7 +67,7 @@ def test_gradients_equal_finite_differences(settings: dict[str, Any]) -> None:
 def terms(recon: list[float], kl: list[list[float]]) -> Terms:
     """Terms of one member."""
     layers = torch.tensor(kl, dtype=torch.float64).unsqueeze(1)
-    return Terms(torch.tensor([recon], dtype=torch.float64), layers, layers[-1])
+    return Terms(torch.tensor([recon], dtype=torch.float64), layers, layers)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +100,7 @@ def test_iwae_is_the_log_of_the_mean_weight() -> None:
 
 def test_a_pack_mixes_rho_beta_and_floor_but_no_other_setting() -> None:
     batch = terms([-8.0, -12.0], [[-3.0, 1.0], [0.0, 8.0]])
-    two = Terms(batch.recon.repeat(2, 1), batch.kl.repeat(1, 2, 1), batch.top_ratio.repeat(2, 1))
+    two = Terms(batch.recon.repeat(2, 1), batch.kl.repeat(1, 2, 1), batch.log_ratio.repeat(1, 2, 1))
     specs = [ObjectiveSpec(rho=0.2, beta_top=0.5), ObjectiveSpec(rho=0.7, free_bits=5.0)]
     assert Objective(specs, torch.float64).loss(two, NOW).tolist() == pytest.approx([10 - 1 + 2, 10 + 5 + 5])
     with pytest.raises(ValueError, match="must share"):

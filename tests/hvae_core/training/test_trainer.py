@@ -13,20 +13,19 @@ import torch
 
 from hvae_core.checks import SpecError
 from hvae_core.data import Dataset
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.base import Family
+from hvae_core.families.registry import parse_model
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.checkpoint import save_checkpoint
 from hvae_core.training.minibatches import Minibatches
 from hvae_core.training.trainer import Interrupted, PackTrainer, train_pack
 
-SPEC = ModelSpec.parse("mlp3x3h6")
+SPEC = parse_model("mlp3x3h6")
 MEMBERS = [Member(ObjectiveSpec(rho=rho, ou_samples=2), seed) for seed in (0, 1) for rho in (0.3, 0.9, 1.0)]
 RUN = TrainSpec(steps=20, batch_size=8, lr=5e-3, precision="float64")
 
 
-def weights(
-    data: Dataset, members: list[Member], run: TrainSpec = RUN, spec: ModelSpec = SPEC
-) -> dict[str, torch.Tensor]:
+def weights(data: Dataset, members: list[Member], run: TrainSpec = RUN, spec: Family = SPEC) -> dict[str, torch.Tensor]:
     return train_pack(spec, members, run, data).model.state_dict()
 
 
@@ -132,24 +131,24 @@ def test_static_minibatches_are_training_images_and_uniform(bars: Dataset) -> No
     batches = Minibatches(bars, [0, 1], torch.float64, torch.device("cpu"))
     shown = {row.tobytes() for row in bars.train.astype(np.float64)}
     drawn = batches.draw(4000)
-    assert drawn.shape == (2, 4000, 16)
+    assert drawn.shape == (2, 4000, 1, 4, 4)
     assert {row.tobytes() for row in drawn.reshape(-1, 16).numpy()} == shown
     assert not torch.equal(drawn[0], drawn[1])
     torch.testing.assert_close(drawn[0].mean(0), torch.from_numpy(bars.pixel_mean), atol=0.04, rtol=0)
 
 
 def test_dynamic_minibatches_draw_each_showing_afresh(bars: Dataset) -> None:
-    grey = np.tile(np.array([0, 51, 204, 255], np.uint8), (1, 4))
+    grey = np.tile(np.array([0, 51, 204, 255], np.uint8), (1, 4)).reshape(1, 1, 4, 4)
     data = replace(bars, train=grey, binarise="dynamic")
     batches = Minibatches(data, [0], torch.float64, torch.device("cpu"))
     first, second = batches.draw(20_000)[0], batches.draw(20_000)[0]
     assert set(first.unique().tolist()) == {0.0, 1.0}
-    expected = torch.tensor([0, 0.2, 0.8, 1] * 4, dtype=torch.float64)
+    expected = torch.tensor([[[0, 0.2, 0.8, 1]] * 4], dtype=torch.float64)
     for drawn in (first, second):
         torch.testing.assert_close(drawn.mean(0), expected, atol=0.015, rtol=0)
     assert not torch.equal(first, second)
-    assert first[:, 0].max() == 0
-    assert first[:, 3].min() == 1
+    assert first[..., 0].max() == 0
+    assert first[..., 3].min() == 1
 
 
 def test_checkpoints_take_their_share_of_the_time_and_no_more(
@@ -173,7 +172,7 @@ def test_checkpoints_take_their_share_of_the_time_and_no_more(
     monkeypatch.setattr(PackTrainer, "advance", timed)
     monkeypatch.setattr("hvae_core.training.trainer.time.monotonic", lambda: now[0])
     run = TrainSpec(steps=600, batch_size=4)
-    train_pack(ModelSpec.parse("mlp1x2h3"), [Member()], run, bars, checkpoints=tmp_path, checkpoint_seconds=30)
+    train_pack(parse_model("mlp1x2h3"), [Member()], run, bars, checkpoints=tmp_path, checkpoint_seconds=30)
     gaps = [b - a for a, b in itertools.pairwise(at)]
     assert at[0] == pytest.approx(32, abs=4)
     assert min(gaps[:-1]) >= 500

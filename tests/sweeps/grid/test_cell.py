@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvae_core.checks import SpecError
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.registry import parse_model
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from sweeps.grid.cell import ID, Cell
 
-BASE = Cell("mnist", "embedded", "c" * 64, "static", ModelSpec.parse("mlp2x3"), Member(), TrainSpec())
+BASE = Cell("mnist", "embedded", "c" * 64, "static", parse_model("mlp2x3"), Member(), TrainSpec())
 
 OBJECTIVES = st.builds(
     ObjectiveSpec,
@@ -30,7 +30,7 @@ CELLS = st.builds(
     st.sampled_from(["embedded", "grey", "npz"]),
     st.text("0123456789abcdef", min_size=64, max_size=64),
     st.sampled_from(["static", "dynamic"]),
-    st.sampled_from([ModelSpec.parse(text) for text in ("mlp4x40", "mlp64-32-16-8", "mlp1x2h3")]),
+    st.sampled_from([parse_model(text) for text in ("mlp4x40", "mlp64-32-16-8", "mlp1x2h3")]),
     st.builds(Member, OBJECTIVES, st.integers(0, 2**63 - 1)),
     st.builds(TrainSpec, st.integers(1, 10**9), st.integers(1, 1000), st.floats(1e-6, 1)),
 )
@@ -68,7 +68,7 @@ def training(**changes: Any) -> Cell:
         vary(source="grey"),
         vary(checksum="d" * 64),
         vary(binarise="dynamic"),
-        vary(model=ModelSpec.parse("mlp2x3h5")),
+        vary(model=parse_model("mlp2x3h5")),
         vary(member=Member(seed=1)),
         objective(rho=0.5),
         objective(ou_samples=6),

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import pytest
 
 from hvae_core.checks import SpecError
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.registry import parse_model
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from sweeps.grid.cell import COLUMNS, Cell
 from sweeps.grid.declared import BY_NAME, SETTINGS, Setting, names
 
-CELL = Cell("mnist", "embedded", "c" * 64, "static", ModelSpec.parse("mlp2x3"), Member(), TrainSpec())
+CELL = Cell("mnist", "embedded", "c" * 64, "static", parse_model("mlp2x3"), Member(), TrainSpec())
 
 
 def test_the_table_declares_every_field_of_objective_and_training_and_no_other() -> None:
@@ -24,7 +25,8 @@ def test_the_table_declares_every_field_of_objective_and_training_and_no_other()
 
 def test_what_varies_in_a_pack_is_what_the_core_lets_vary() -> None:
     """The objective's own rule, `ObjectiveSpec.kind`, and the table's must be one."""
-    for name, value in (("rho", 0.5), ("beta_top", 0.5), ("free_bits", 1.0), ("ou_samples", 2), ("smoothing", "ratio")):
+    changes: dict[str, Any] = {"rho": 0.5, "beta_top": 0.5, "free_bits": 1.0, "ou_samples": 2, "smoothing": "ratio"}
+    for name, value in changes.items():
         other = ObjectiveSpec(**{name: value})
         assert (other.kind == ObjectiveSpec().kind) == BY_NAME[name].varies_in_pack, name
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvae_core.families.mlp import ModelSpec
+from hvae_core.families.registry import parse_model
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Pack
 from sweeps.planning.packing import plan_packs, recorded_packs
 
-BASE = Cell("mnist", "embedded", "c" * 64, "static", ModelSpec.parse("mlp2x3"), Member(), TrainSpec())
+BASE = Cell("mnist", "embedded", "c" * 64, "static", parse_model("mlp2x3"), Member(), TrainSpec())
 
 
 def cells(rhos: int, seeds: int, datasets: int = 1) -> list[Cell]:

@@ -112,8 +112,8 @@ def test_the_table_adds_up(ledger: Ledger, spec: SweepSpec, result: Callable[...
 
 def test_a_pack_takes_no_more_memory_than_there_is(ledger: Ledger, spec: SweepSpec) -> None:
     """Room for one member is a pack for each; on a GPU with room for all, the seeds of a model go together."""
-    plan, pixels = plan_sweep(ledger, spec), spec.data[0].pixels
-    each = max(member_bytes(c.model, c.member.objective, c.train, pixels) for c in plan.cells)
+    plan, image = plan_sweep(ledger, spec), spec.data[0].image
+    each = max(member_bytes(c.model, c.member.objective, c.train, image) for c in plan.cells)
     tight = plan.packs(ledger, None, Resources(1, 0, 1, memory=each))
     assert {len(pack.cells) for pack in tight} == {1}
     together = plan.packs(ledger, None, Resources(1, 1, 1, memory=100 * each))

@@ -1,0 +1,93 @@
+"""What a family of networks must offer."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from hvae_core.image import ImageSpec
+
+if TYPE_CHECKING:
+    from hvae_core.networks.base import Networks
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class RowFloats:
+    """Numbers that training keeps for one row (an example, or a copy of one) of each network, of one member.
+
+    posteriors has one entry for each stochastic layer, priors one fewer, both from the data upwards.
+    """
+
+    decoder: int
+    posteriors: tuple[int, ...]
+    priors: tuple[int, ...]
+
+
+class Family(ABC):
+    """One architecture of a hierarchical VAE: a frozen, hashable value that is built without torch.
+
+    A subclass says its name (what `--model` reads), the shapes of its latents and the networks; the rest follows.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Canonical text of the model, as in `--model` and in a cell's configuration."""
+
+    @property
+    @abstractmethod
+    def latents(self) -> tuple[Shape, ...]:
+        """Shape of each stochastic layer, layer 1 (next to the data) first: (40,) or (C, H, W)."""
+
+    @abstractmethod
+    def networks(self, members: int, image: ImageSpec, outputs: int) -> Networks:
+        """Build the networks of that many members.
+
+        The decoder has `outputs` numbers for each value of the image (1 for binary pixels: a logit).
+        """
+
+    @property
+    def family(self) -> str:
+        """The kind of network, as in the column `family`."""
+        return "own"
+
+    @property
+    def code(self) -> str | None:
+        """Version or checksum of code that is not this package's; None for the families that come with it."""
+        return None
+
+    @property
+    def content(self) -> str:
+        """Everything that makes its networks, in words: a checkpoint of another is not continued."""
+        return repr(self)
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """Number of units of each stochastic layer, layer 1 first."""
+        return tuple(map(math.prod, self.latents))
+
+    @property
+    def depth(self) -> int:
+        """Number L of stochastic layers."""
+        return len(self.latents)
+
+    @property
+    def width(self) -> int:
+        """Units of the widest stochastic layer."""
+        return max(self.units)
+
+    def parameters(self, image: ImageSpec, outputs: int) -> int:
+        """Count the weights of one member."""
+        from hvae_core.families.sizes import parameters
+
+        return parameters(self, image, outputs)
+
+    def row_floats(self, image: ImageSpec, outputs: int) -> RowFloats:
+        """Count what training keeps for a row of each network, for the memory estimate."""
+        from hvae_core.families.sizes import row_floats
+
+        return row_floats(self, image, outputs)

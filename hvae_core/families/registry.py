@@ -1,0 +1,47 @@
+"""The families that `--model` knows: a line here for each, tried in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from hvae_core.checks import SpecError
+from hvae_core.families import mlp, own
+from hvae_core.families.base import Family
+from hvae_core.image import ImageSpec
+from hvae_core.likelihoods.registry import outputs_of
+
+FAMILIES: tuple[Callable[[str], Family | None], ...] = (mlp.MLP.parse, own.find)
+GRAMMAR = f"{mlp.GRAMMAR}, or {own.GRAMMAR}"
+LATER = re.compile(r"(conv|resnet)\d")
+
+
+def parse_model(text: str) -> Family:
+    """Read a model as `--model` writes it; raises SpecError with the grammar where it fits no family's.
+
+    A family of the user's own is imported: only for what a user typed, never for what a results directory says.
+    """
+    for parse in FAMILIES:
+        model = parse(text)
+        if model is not None:
+            return model
+    known = "conv and resnet models are not in this version; " if LATER.match(text) else ""
+    raise SpecError(f"model: {text!r} is not a model; {known}it must be {GRAMMAR}")
+
+
+def check_model(model: Family, image: ImageSpec) -> None:
+    """Try the networks of a user's own family on random images; raises SpecError where they are no good."""
+    if model.code is not None:
+        from hvae_core.families.network_check import check_networks  # loads torch
+
+        check_networks(model, image, outputs_of(image))
+
+
+def recorded_model(name: str, code: str | None, latents: str | None) -> Family:
+    """Read a model as a cell's configuration records it; imports nothing. Raises SpecError."""
+    if code is None:
+        model = mlp.MLP.parse(name)
+        if model is None:
+            raise SpecError(f"model: {name!r} is not a model of this version; it must be {mlp.GRAMMAR}")
+        return model
+    return own.OwnFamily.recorded(name, code, latents)

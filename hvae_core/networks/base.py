@@ -1,0 +1,25 @@
+"""The networks of a model, as a system takes them from a family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Stacked networks of M members, layer 1 first.
+
+    posteriors[i]: z_i (M or 1, N, *shape of layer i) -> Normal q(z_{i+1} | z_i) on (M, N, *shape of layer i + 1), with
+    z_0 = x the image (M or 1, N, C, H, W).
+    priors[i]: its parents, the nearest first -> Normal p(z_{i+1} | z_{i+2}, ...) on (M, N, *shape of layer i + 1).
+    decoder: z_1 -> what the likelihood's distribution of an image needs, (M, N, outputs C, H, W).
+    set_output: starts the decoder's last bias at values (outputs C, H, W); None leaves it at zero.
+    """
+
+    posteriors: Sequence[nn.Module]
+    priors: Sequence[nn.Module]
+    decoder: nn.Module
+    set_output: Callable[[Tensor], None] | None = None
