@@ -24,7 +24,7 @@ class Net(nn.Module):
     def forward(self, x: Tensor) -> Tensor | Normal:
         out: Tensor = self.out(F.leaky_relu(self.first(x.flatten(2))))
         if self.image:
-            return out.unflatten(-1, self.image)
+            return out.view(*out.shape[:2], *self.image)
         mean, s = out.chunk(2, dim=-1)
         return Normal(mean, F.softplus(s) + 1e-4)
 
