@@ -29,20 +29,12 @@ from sweeps.cluster.submissions import BACKENDS, Backend, Submission, new_name
 from sweeps.cluster.submit import SubmitCommand, plan_request, scheduler_options, script_of, submit_job
 from sweeps.errors import ERROR, SIGNAL
 from sweeps.ledger.clean import KINDS
+from sweeps.ledger.locate import ledger_at, results_at
 from sweeps.loggers.registry import check_loggers
 from sweeps.options import values
 from sweeps.options.click_commands import CONTEXT, Group, console, fail, layer_options, setting, spelled, together
 from sweeps.options.declared import DATASETS, MODEL, OBJECTIVE, OU_SAMPLES, RUNNING, TRAINING, rho_setting
-from sweeps.options.request import (
-    grid_models,
-    ledger_at,
-    method_objectives,
-    resolved,
-    results_at,
-    rho_objectives,
-    run_settings,
-    sweep_spec,
-)
+from sweeps.options.request import grid_models, method_objectives, resolved, rho_objectives, run_settings, sweep_spec
 from sweeps.planning.resources import Resources, local_resources, planned_resources
 
 if TYPE_CHECKING:
@@ -203,9 +195,9 @@ def evaluate(directory: str, samples: int, examples: int, data_dir: str | None, 
     """Add the bound L_k to complete cells of DIRECTORY from their weights, in eval-<k>.json beside the result."""
     import torch
 
+    from sweeps.durations import duration
     from sweeps.running.driver import say
     from sweeps.trained.later_bounds import LaterBound
-    from sweeps.watching.live_progress import duration
 
     ledger = ledger_at("directory", directory)
     if not ledger.requests():
@@ -386,7 +378,8 @@ def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
 
 
 def _write_tables(root: Path, out: Console) -> None:
-    from analysis.frames.gather import gather, write_tables
+    from analysis.frames.gather import gather
+    from analysis.reports.output import write_tables
 
     gathered = gather([root])
     for note in gathered.notes:

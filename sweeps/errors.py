@@ -11,3 +11,7 @@ SIGNAL = 128  # plus the signal's number: 130 SIGINT, 143 SIGTERM
 
 class NothingError(Exception):
     """There is nothing to plot; the message is one line."""
+
+
+class SchedulerError(Exception):
+    """A scheduler's program is not here or refuses; the message is one line."""

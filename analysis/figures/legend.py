@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from analysis.figures import style
-from analysis.frames.curves import DEFAULTS, Curve, annealing_in_words, curves_in_words, settings
+from analysis.frames.curves import DEFAULTS, Curve
 from analysis.summaries.critical import RETURNS, TRANSITION
+from analysis.words.curves import annealing_in_words, curves_in_words
+from analysis.words.settings import settings
 
 Key: TypeAlias = tuple[Any, ...]
 

@@ -6,22 +6,16 @@ settings nor pyplot's list of figures is ever touched.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import matplotlib as mpl
-import pandas as pd
 import seaborn as sns
 from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-
-from analysis.frames.gather import csv_bytes
-from analysis.reports.output import write_all
 
 COLUMN_INCHES, PAGE_INCHES = 3.35, 7.0
 FONT_POINTS, SMALL_POINTS = 8.0, 7.0
@@ -97,24 +91,3 @@ def plain(text: str) -> str:
 @cache
 def _glyphs() -> frozenset[int]:
     return frozenset(font_manager.get_font(font_manager.findfont(_FONT)).get_charmap())
-
-
-def write_files(
-    figure: Figure, directory: Path, name: str, formats: Sequence[str], tables: Mapping[str, pd.DataFrame]
-) -> list[Path]:
-    """Write `<name>.<format>` for each format and a csv per table, each whole or not at all; returns the paths.
-
-    Raises ValueError for an unknown format, and an OSError with a one-line message where nothing can be written.
-    The same figure gives the same bytes. The figure is not known to pyplot, so there is nothing to close.
-    """
-    unknown = [each for each in formats if each not in FORMATS]
-    if unknown:
-        raise ValueError(f"format: {unknown[0]!r} is not allowed; it must be {', '.join(FORMATS)}")
-    dates: dict[str, dict[str, str | None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
-    contents: dict[str, bytes] = {}
-    for each in formats:
-        content = io.BytesIO()
-        with paper_style():
-            figure.savefig(content, format=each, metadata=dates.get(each))
-        contents[f"{name}.{each}"] = content.getvalue()
-    return write_all(directory, contents | {f"{each}.csv": csv_bytes(table) for each, table in tables.items()})

@@ -16,9 +16,10 @@ import numpy as np
 
 from analysis.figures import style
 from analysis.figures.rho_axis import stretch
-from analysis.frames.configurations import Configuration, shared_in_words, words_of
-from analysis.frames.curves import annealing_in_words
+from analysis.frames.configurations import Configuration
 from analysis.summaries.trajectories import Trajectory
+from analysis.words.curves import annealing_in_words
+from analysis.words.methods import shared_in_words, words_of
 
 MAX_ROWS = 4
 MAX_COLOURS = 8  # configurations told apart by colour; beyond, colours are a scale of rho if there are more than

@@ -6,31 +6,26 @@ Everything else that can change a cell's numbers is part of the curve's key, so 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from hvae_core.families.base import Family
 from hvae_core.families.registry import recorded_model
+from sweeps.grid.declared import SETTINGS as DECLARED
+from sweeps.grid.declared import names
 
-DATA = ("dataset", "source", "checksum", "binarise")
-SETTINGS = (
-    *("ou_samples", "smoothing", "beta_top", "kl_anneal", "free_bits", "iwae_k"),
-    *("steps", "batch_size", "lr", "precision"),
-)
-CURVE = (*DATA, "model", *SETTINGS)
-
-ALWAYS_SAID = ("ou_samples", "steps", "seeds")
+DATA = names("data")
+MODEL = names("model")
+SETTINGS = tuple(name for name in names("objective", "train") if name != "rho")
+CURVE = (*DATA, *MODEL, *SETTINGS)
 DEFAULTS: dict[str, Any] = {
-    "binarise": "static",
-    "smoothing": "mean_std",
-    "beta_top": 1.0,
-    "kl_anneal": None,
-    "free_bits": None,
-    "iwae_k": 1,
-    "precision": "float32",
+    setting.name: setting.default
+    for setting in DECLARED
+    if setting.name in CURVE and setting.label is not None and setting.legend == "unusual"
 }
+"""What a legend does not name unless it is something else, or differs between curves."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +71,12 @@ class Curve:
     @property
     def top_width(self) -> int:
         """Units D of the top layer."""
-        return recorded_model(self["model"], None, None).units[-1]
+        return self.model.units[-1]
+
+    @property
+    def model(self) -> Family:
+        """Its architecture; nothing of a user's own is imported for it."""
+        return recorded_model(*(self[name] for name in MODEL))
 
     @property
     def seeds(self) -> str:
@@ -105,80 +105,15 @@ class Curve:
 
 
 def curves(frame: pd.DataFrame) -> list[Curve]:
-    """Split a tidy frame into its curves, in the order of their first rows."""
+    """Split a tidy frame into its curves, in the order of their first rows.
+
+    A setting that came later, and that a frame has no column of, has its default in every row.
+    """
+    later = {setting.name: setting.default for setting in DECLARED if not setting.always_hashed}
+    frame = frame.assign(**{name: default for name, default in later.items() if name not in frame})
     groups = frame.groupby(list(CURVE), dropna=False, sort=False)
     return [Curve(tuple(map(_known, key)), rows) for key, rows in groups]
 
 
-def settings(curve: Curve) -> dict[str, str]:
-    """Say each setting of a curve in a few words, in the order in which a legend names them."""
-    anneal, bits, beta = curve["kl_anneal"], curve["free_bits"], curve["beta_top"]
-    return {
-        "binarise": f"{curve['binarise']} binarisation",
-        "ou_samples": f"K = {curve['ou_samples']}",
-        "smoothing": f"smoothing {curve['smoothing']}",
-        "beta_top": "matched β_top, unsmoothed" if beta is None else f"β_top = {beta:g}",
-        "kl_anneal": "no KL annealing" if anneal is None else f"KL annealing {anneal}",
-        "free_bits": "no free bits" if bits is None else f"free bits {bits:g} nat{'s' * (bits != 1)}",
-        "iwae_k": f"IWAE k = {curve['iwae_k']}",
-        "steps": f"{curve['steps']:,} steps",
-        "batch_size": f"batch {curve['batch_size']}",
-        "lr": f"lr {curve['lr']:g}",
-        "precision": str(curve["precision"]),
-        "seeds": curve.seeds,
-    }
-
-
-def curves_in_words(group: Sequence[Curve]) -> tuple[list[str], list[list[str]]]:
-    """Return what the curves of a panel have in common, and what each has of its own.
-
-    K, steps and seeds are always said; other settings where they differ between the curves or are not the default.
-    Devices mixed within one curve are flagged: they agree within rounding only. Beside a matched-beta curve, which is
-    of unsmoothed models, the others are called smoothed.
-    """
-    said = [settings(curve) for curve in group]
-    if any(curve["beta_top"] is None for curve in group):
-        said = [each | _beside_matched(curve) for curve, each in zip(group, said, strict=True)]
-    names = list(said[0])
-    differing = [name for name in names if len({each[name] for each in said}) > 1]
-    first = group[0].declared
-    unusual = [name for name, default in DEFAULTS.items() if first[name] != default]
-    shared = _words(said[0], [n for n in names if n not in differing and n in (*ALWAYS_SAID, *unusual)])
-    own = [
-        [curve.name, curve.content, *_words(each, differing), *_mixed(curve)]
-        for curve, each in zip(group, said, strict=True)
-    ]
-    return shared, own
-
-
-def annealing_in_words(group: Sequence[Curve]) -> list[str]:
-    """Say the least KL weight that annealing ended at, if that of any curve did not finish."""
-    least = min((curve.unfinished for curve in group if curve.unfinished), default="")
-    return ["annealing not finished", f"KL weight ends at {least}"] if least else []
-
-
-def curve_in_words(curve: Curve) -> str:
-    """Name a curve in a note: its data, its model and its settings."""
-    shared, own = curves_in_words([curve])
-    data, _, *rest = own[0]
-    return ", ".join([data, curve["model"], *rest, *(words for words in shared if words != curve.seeds)])
-
-
 def _known(value: Any) -> Any:
     return None if pd.isna(value) else value
-
-
-def _words(said: Mapping[str, str], names: Sequence[str]) -> list[str]:
-    """Say the named settings in words that a legend may part: at every comma."""
-    return [word for name in names for word in said[name].split(", ")]
-
-
-def _beside_matched(curve: Curve) -> dict[str, str]:
-    beta = curve["beta_top"]
-    if beta is None or not (curve.rows["rho"] < 1).any():
-        return {}
-    return {"beta_top": "smoothed" if beta == 1 else f"smoothed, β_top = {beta:g}"}
-
-
-def _mixed(curve: Curve) -> list[str]:
-    return [f"mixed devices: {', '.join(curve.devices)}"] if len(curve.devices) > 1 else []

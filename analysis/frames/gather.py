@@ -6,7 +6,6 @@ is reported: averaging two trainings of one declared model would hide that somet
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,42 +14,19 @@ from typing import Any, cast
 import pandas as pd
 
 from sweeps.errors import NothingError
-from sweeps.ledger.atomic_files import is_finite, write_bytes
+from sweeps.grid.cell import COLUMNS
+from sweeps.grid.declared import names, of_kind
+from sweeps.ledger.atomic_files import is_finite
 from sweeps.ledger.ledger import Ledger, Record
 
 MAX_NOTES = 5
 AT_FLOOR = 0.05  # a KL at most that share above the free-bits floor is held there
 RANK = {"complete": 0, "diverged": 1, "failed": 1, "pending": 2}
 
-_DECLARED = (
-    *("dataset", "source", "checksum", "binarise", "model", "family", "depth", "width", "model_code", "latents"),
-    *("rho", "ou_samples"),
-    *("smoothing", "method", "beta_top", "kl_anneal", "kl_weight", "free_bits", "iwae_k", "seed", "steps"),
-    *("batch_size", "lr"),
-    "precision",
-)
-_TEXT = (
-    *(
-        "cell_id",
-        "state",
-        "dataset",
-        "source",
-        "checksum",
-        "binarise",
-        "model",
-        "model_code",
-        "latents",
-        "family",
-        "smoothing",
-        "method",
-    ),
-    *("kl_anneal", "precision", "device"),
-)
-_COUNTS = ("depth", "width", "ou_samples", "iwae_k", "seed", "steps", "batch_size", "at_floor", "pack_size")
-_ORDER = (
-    *("dataset", "source", "checksum", "binarise", "depth", "width", "model", "ou_samples", "smoothing", "beta_top"),
-    *("kl_anneal", "free_bits", "iwae_k", "steps", "batch_size", "lr", "precision", "seed", "rho", "cell_id"),
-)
+_TEXT = ("cell_id", "state", "family", "method", "device", *of_kind("text"))
+_COUNTS = ("depth", "width", "at_floor", "pack_size", *of_kind("whole"))
+_OBJECTIVE = tuple(name for name in names("objective") if name != "rho")
+_ORDER = (*names("data"), "depth", "width", *names("model"), *_OBJECTIVE, *names("train"), "seed", "rho", "cell_id")
 
 
 class GatherError(NothingError):
@@ -77,10 +53,11 @@ class _Merger:
     clashes: dict[tuple[Path, Path], list[str]] = field(default_factory=dict)
 
     def add_all(self, directory: Path, damaged: list[str]) -> int:
-        found = 0
-        for found, record in enumerate(_records(directory, damaged), 1):  # noqa: B007
+        """Add the cells of a directory, with a line to `damaged` on every file that is none; returns how many."""
+        records = list(_records(directory, damaged))
+        for record in records:
             self.add(directory, _row(record, damaged) | _later(directory, record, damaged))
-        return found
+        return len(records)
 
     def add(self, directory: Path, row: dict[str, Any]) -> None:
         known = self.rows.get(row["cell_id"])
@@ -128,29 +105,11 @@ def gather(directories: Sequence[Path]) -> Gathered:
     return Gathered(_frame([row for _, row in merger.rows.values()]), notes + merger.notes, directories_of)
 
 
-def write_tables(directory: Path, frame: pd.DataFrame) -> list[Path]:
-    """Write results.csv and results.parquet, each whole or not at all; returns their paths.
-
-    Floats are written in their shortest form that reads back exactly; missing values are empty.
-    """
-    parquet = io.BytesIO()
-    frame.to_parquet(parquet, index=False)
-    paths = [directory / "results.csv", directory / "results.parquet"]
-    write_bytes(paths[0], csv_bytes(frame))
-    write_bytes(paths[1], parquet.getvalue())
-    return paths
-
-
-def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """Return a frame as csv text: no index, floats in their shortest exact form, missing values empty."""
-    return str(frame.to_csv(index=False, lineterminator="\n")).encode()
-
-
 def columns(depth: int) -> list[str]:
     """Columns of the frame, in order, where the deepest model has that many stochastic layers."""
     layers = range(1, depth + 1)
     return [
-        *("cell_id", "state", *_DECLARED, "elbo", "recon", "kl_total", "kl_top", *(f"kl_{i}" for i in layers)),
+        *("cell_id", "state", *COLUMNS, "elbo", "recon", "kl_total", "kl_top", *(f"kl_{i}" for i in layers)),
         *("au_top", *(f"au_{i}" for i in layers), *(f"au_path_{i}" for i in layers)),
         *("at_floor", "ll_100", "ll_100_se", "ll_100_ess", "ll_examples", "seconds", "pack_size", "device"),
     ]
@@ -195,7 +154,7 @@ def _row(record: Record, damaged: list[str]) -> dict[str, Any]:
     row = {"cell_id": cell_id, "state": record.state, **record.cell.row}
     if record.result is None:
         return row
-    for name in columns(record.cell.model.depth)[2 + len(_DECLARED) :]:
+    for name in columns(record.cell.model.depth)[2 + len(COLUMNS) :]:
         value = record.result.get(name)
         if value is not None and not _fits(name, value):
             damaged.append(f"cell {cell_id}: {name} is {value!r} in result.json, left out")

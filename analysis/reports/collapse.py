@@ -8,34 +8,26 @@ whose stochastic layers all have one width have a place in a map, and one place 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from analysis.figures import style
 from analysis.figures.collapse import DEFINITIONS, MAX_RHOS, Active, draw_collapse, rhos_drawn
-from analysis.frames.curves import DATA, SETTINGS, Curve, curve_in_words, curves, curves_in_words, settings
+from analysis.frames.curves import Curve
 from analysis.frames.gather import GatherError, gather
 from analysis.frames.select import keep_only
+from analysis.reports.output import write_files
 from analysis.reports.report import Report
+from analysis.summaries.depth_width import STATES, blocks, depth_width_table, some
+from analysis.words.curves import curve_in_words, curves_in_words
 from analysis.words.incomplete import incomplete, require_complete
 from analysis.words.printed import printed
-from hvae_core.families.mlp import MLP
+from analysis.words.settings import settings
 
 NAME = "collapse"
-STATES = ("failed", "diverged", "pending")
-UNITS = ("au_top", "au_total", "au_path_top", "au_path_total")
-COLUMNS = (
-    *(*DATA, "hidden", *SETTINGS, "method", "rho", "depth", "width", "model", "n_seeds"),
-    *(f"n_{state}" for state in STATES),
-    *(column for name in UNITS for column in (name, f"{name}_fraction")),
-    *("elbo", "kl_top"),
-)
 SAID = ("dataset", "source", "binarise", "hidden", "ou_samples", "steps", "rho", "depth", "width", "n_seeds")
-_MAX_FILE_NAME, _MAX_NAMED = 100, 6
+_MAX_FILE_NAME = 100
 
 
 def collapse(
@@ -63,96 +55,19 @@ def collapse(
     require_complete(frame)
     every, notes = blocks(frame)
     drawn = [block for block in every if len(block.complete)]
-    tables = [_table([block]) for block in drawn]
+    tables = [depth_width_table([block]) for block in drawn]
     notes += incomplete(every) + _of_maps(drawn, tables)
     if not drawn:
         more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
         raise GatherError(f"nothing to plot: no depth-width grid has a complete cell: {notes[0]}{more}")
     directory = directories[0] / "figures" if out is None else out
-    whole, files = _table(drawn), list[Path]()
+    whole, files = depth_width_table(drawn), list[Path]()
     for table, name, words in zip(tables, _file_names(drawn), _words(drawn), strict=True):
         figure = draw_collapse(table, words, active=active, title=title)
         behind = {NAME: whole} if table is tables[-1] else {}
-        files += style.write_files(figure, directory, name, formats, behind)
+        files += write_files(figure, directory, name, formats, behind)
     units = [f"{DEFINITIONS[active]}_{name}" for name in ("top", "top_fraction", "total", "total_fraction")]
     return Report(files, gathered.notes + notes, whole, printed(whole, (*SAID, *units, "elbo")))
-
-
-def active_units(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per place of every map of a tidy frame: medians over the complete seeds, and what is missing.
-
-    A place is a depth and a width that any map of the block has. n_seeds counts complete cells; n_failed, n_diverged
-    and n_pending the others, and all are 0 where no cell was asked for. au_* count active units of the top layer or
-    of all, au_path_* those by the definition of one sampled path, each with its fraction of width or depth x width
-    units. elbo and kl_top are in nats per example, measured unsmoothed.
-    """
-    return _table([block for block in blocks(frame)[0] if len(block.complete)])
-
-
-def blocks(frame: pd.DataFrame) -> tuple[list[Curve], list[str]]:
-    """Split a tidy frame into blocks, without what has no place in a map, and a line on each thing left out.
-
-    A block is a `Curve` with `hidden <units>` for the model: rows that share all else, of every depth and width.
-    """
-    specs = {name: MLP.parse(name) if family == "mlp" else None for name, family in _models(frame)}
-    uniform = {name: spec for name, spec in specs.items() if spec is not None and len(set(spec.widths)) == 1}
-    others = [name for name in specs if name not in uniform]
-    notes = [f"not an mlp with layers of one width, so in no map: {_some(others)}"] if others else []
-    rows = frame[frame["model"].isin(list(uniform))]
-    named = rows.assign(model=[f"hidden {uniform[str(name)].hidden[0]}" for name in rows["model"]])
-    found = []
-    for block in curves(named):
-        places = block.rows.groupby("rho")[["depth", "width"]].transform("nunique").max(axis=1)
-        alone = block.rows[places == 1]
-        if len(alone):
-            values = _some([f"{rho:g}" for rho in sorted(alone["rho"].unique())])
-            notes.append(f"{curve_in_words(block)}: one depth and width alone is no map: ρ = {values}")
-        if len(alone) < len(block.rows):
-            found.append(Curve(block.key, block.rows[places > 1]))
-    return found, notes
-
-
-def _models(frame: pd.DataFrame) -> list[tuple[str, str]]:
-    return list(dict.fromkeys(zip(frame["model"], frame["family"], strict=True)))
-
-
-def _table(group: Sequence[Curve]) -> pd.DataFrame:
-    return pd.DataFrame([row for block in group for row in _places(block)], columns=list(COLUMNS))
-
-
-def _places(block: Curve) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a block's table: maps by falling rho, and in each map every depth with every width."""
-    rows = _with_totals(block.rows.reset_index(drop=True))
-    depths, widths = (sorted(int(value) for value in rows[name].unique()) for name in ("depth", "width"))
-    hidden = int(block["model"].split()[-1])
-    declared = {name: value for name, value in block.declared.items() if name != "model"}
-    cells_at = rows.groupby(["rho", "depth", "width"]).groups
-    for rho, method in sorted(set(zip(rows["rho"], rows["method"], strict=True)), reverse=True):
-        for depth in depths:
-            for width in widths:
-                cells = rows.loc[cells_at.get((rho, depth, width), [])]
-                complete = cells[cells["state"] == "complete"]
-                row = {**declared, "hidden": hidden, "method": method, "rho": rho, "depth": depth, "width": width}
-                row["model"] = MLP((width,) * depth, (hidden,) * depth).name
-                row["n_seeds"] = len(complete)
-                row |= {f"n_{state}": int((cells["state"] == state).sum()) for state in STATES}
-                for name in (*UNITS, "elbo", "kl_top"):
-                    row[name] = float(complete[name].astype("float64").median())
-                for name in UNITS:
-                    row[f"{name}_fraction"] = row[name] / (width if name.endswith("top") else depth * width)
-                yield row
-
-
-def _with_totals(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add the units of the top and of all layers by both definitions; missing where that of one layer is."""
-    depth = rows["depth"].to_numpy(dtype="int64")
-    layer = np.arange(depth.max())
-    added = {}
-    for prefix in ("au", "au_path"):
-        units = rows[[f"{prefix}_{i + 1}" for i in layer]].astype("float64").to_numpy()
-        added[f"{prefix}_top"] = units[np.arange(len(rows)), depth - 1]
-        added[f"{prefix}_total"] = np.where(layer < depth[:, None], units, 0).sum(axis=1)
-    return rows.assign(**added)
 
 
 def _words(group: Sequence[Curve]) -> list[list[str]]:
@@ -206,12 +121,7 @@ def _of_maps(drawn: Sequence[Curve], tables: Sequence[pd.DataFrame]) -> list[str
         if holes:
             notes.append(f"{name}: no cell was asked for at {holes} of {len(table)} places of its maps")
         shown = rhos_drawn(table)
-        left = _some([f"{rho:g}" for rho in rhos if rho not in shown])
+        left = some([f"{rho:g}" for rho in rhos if rho not in shown])
         if left:
             notes.append(f"{name}: a figure shows {MAX_RHOS} maps; left out: ρ = {left} (choose with --rho)")
     return notes
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _MAX_NAMED
-    return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")

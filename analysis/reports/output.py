@@ -1,10 +1,16 @@
-"""Files of a figure or a table on disk, each whole or not at all."""
+"""Files of a figure, a table or a frame on disk, each whole or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.figures.style import FORMATS, paper_style
+from sweeps.grid.declared import SETTINGS
 from sweeps.ledger.atomic_files import write_bytes
 
 
@@ -22,3 +28,53 @@ def write_all(directory: Path, contents: Mapping[str, bytes]) -> list[Path]:
     except OSError as error:
         raise OSError(f"{directory}: cannot be written to: {error.strerror or error}") from error
     return [directory / name for name in contents]
+
+
+def write_files(
+    figure: Figure, directory: Path, name: str, formats: Sequence[str], tables: Mapping[str, pd.DataFrame]
+) -> list[Path]:
+    """Write `<name>.<format>` for each format and a csv per table, each whole or not at all; returns the paths.
+
+    Raises ValueError for an unknown format, and an OSError with a one-line message where nothing can be written.
+    The same figure gives the same bytes. The figure is not known to pyplot, so there is nothing to close.
+    """
+    unknown = [each for each in formats if each not in FORMATS]
+    if unknown:
+        raise ValueError(f"format: {unknown[0]!r} is not allowed; it must be {', '.join(FORMATS)}")
+    dates: dict[str, dict[str, str | None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    contents: dict[str, bytes] = {}
+    for each in formats:
+        content = io.BytesIO()
+        with paper_style():
+            figure.savefig(content, format=each, metadata=dates.get(each))
+        contents[f"{name}.{each}"] = content.getvalue()
+    return write_all(directory, contents | {f"{each}.csv": csv_bytes(table) for each, table in tables.items()})
+
+
+def write_tables(directory: Path, frame: pd.DataFrame) -> list[Path]:
+    """Write results.csv and results.parquet, each whole or not at all; returns their paths.
+
+    Floats are written in their shortest form that reads back exactly; missing values are empty.
+    """
+    parquet = io.BytesIO()
+    without_unused(frame).to_parquet(parquet, index=False)
+    paths = [directory / "results.csv", directory / "results.parquet"]
+    write_bytes(paths[0], csv_bytes(frame))
+    write_bytes(paths[1], parquet.getvalue())
+    return paths
+
+
+def csv_bytes(frame: pd.DataFrame) -> bytes:
+    """Return a frame as csv text: no index, floats in their shortest exact form, missing values empty.
+
+    A setting that came later than the first files has a column only where some row has another value than its default.
+    """
+    frame = without_unused(frame)
+    return str(frame.to_csv(index=False, lineterminator="\n")).encode()
+
+
+def without_unused(frame: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the columns of later settings that all rows have at their default."""
+    later = [setting for setting in SETTINGS if not setting.always_hashed and setting.name in frame]
+    unused = [s.name for s in later if {None if pd.isna(v) else v for v in frame[s.name]} <= {s.default}]
+    return frame.drop(columns=unused)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.figures import style
 from analysis.figures.phase_transition import MAX_MODELS, draw_phase_transition, models_drawn
 from analysis.frames.curves import Curve, curves
 from analysis.frames.gather import gather
 from analysis.frames.matched_beta import on_rho_axis
 from analysis.frames.select import keep_only
+from analysis.reports.output import write_files
 from analysis.reports.report import Report
 from analysis.summaries.critical import TOO_FEW, CriticalRho
 from analysis.summaries.summary import summarise
@@ -49,7 +49,7 @@ def phase_transition(
     figure = draw_phase_transition(frame, critical, title=title)
     directory = directories[0] / "figures" if out is None else out
     tables = {NAME: summary, f"{NAME}-critical": critical}
-    files = style.write_files(figure, directory, NAME, formats, tables)
+    files = write_files(figure, directory, NAME, formats, tables)
     text = printed(critical.assign(beta_top=_betas(summary)), PRINTED)
     notes = gathered.notes + _left_out(curves(frame))
     if (critical["verdict"] == TOO_FEW).all():

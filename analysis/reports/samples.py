@@ -18,10 +18,12 @@ from matplotlib.figure import Figure
 
 from analysis.figures import style
 from analysis.figures.legend import wrapped
-from analysis.frames.curves import curve_in_words, curves, curves_in_words
+from analysis.frames.curves import curves
 from analysis.frames.gather import GatherError, gather
 from analysis.frames.select import keep_only
+from analysis.reports.output import write_files
 from analysis.reports.report import Report
+from analysis.words.curves import curve_in_words, curves_in_words
 from analysis.words.incomplete import require_complete
 from analysis.words.printed import printed
 from sweeps.ledger.ledger import Ledger
@@ -78,7 +80,7 @@ def samples(
     chosen, notes = (named(complete, cells), list[str]()) if cells else spread_over_rho(complete)
     rows = [Row.of(cell, gathered.directories[cell["cell_id"]]) for _, cell in chosen.iterrows()]
     directory = directories[0] / "figures" if out is None else out
-    files = style.write_files(draw_samples(rows, title), directory, NAME, formats, {NAME: chosen})
+    files = write_files(draw_samples(rows, title), directory, NAME, formats, {NAME: chosen})
     return Report(files, gathered.notes + notes, chosen, printed(chosen, PRINTED))
 
 

@@ -9,16 +9,18 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frames.configurations import Configuration, configurations, words_of
-from analysis.frames.gather import csv_bytes, gather
+from analysis.frames.configurations import Configuration, configurations
+from analysis.frames.gather import gather
 from analysis.frames.select import keep_only
-from analysis.reports.output import write_all
+from analysis.reports.output import csv_bytes, write_all
 from analysis.reports.report import Report
 from analysis.summaries.seed_means import TableRow, tidy
+from analysis.tables.latex import latex
 from analysis.tables.layout import lay_out
-from analysis.tables.markdown import latex, markdown
+from analysis.tables.markdown import markdown
 from analysis.tables.quoted import Quoted, context_rows
 from analysis.words.incomplete import counted, missing_states, require_complete
+from analysis.words.methods import words_of
 
 NAME = "table"
 STYLES = {"markdown": "md", "latex": "tex", "csv": "csv"}

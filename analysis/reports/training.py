@@ -8,16 +8,17 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures import style
 from analysis.figures.training import draw_training
 from analysis.figures.training_layout import left_out
-from analysis.frames.configurations import Configuration, configurations, words_of
+from analysis.frames.configurations import Configuration, configurations
 from analysis.frames.gather import GatherError, gather
 from analysis.frames.histories import histories
 from analysis.frames.select import keep_only
+from analysis.reports.output import write_files
 from analysis.reports.report import Report
 from analysis.summaries.trajectories import LEAST, Trajectory, tabulate, trajectories
 from analysis.words.incomplete import counted
+from analysis.words.methods import words_of
 
 NAME = "training"
 _ADVICE = "--eval-every N takes one every N steps (complete cells are not trained again: use another --out)"
@@ -65,7 +66,7 @@ def training(
         )
     directory = directories[0] / "figures" if out is None else out
     figure = draw_training(found, title=title)
-    files = style.write_files(figure, directory, NAME, formats, {NAME: tabulate(found)})
+    files = write_files(figure, directory, NAME, formats, {NAME: tabulate(found)})
     names = {
         one.key: ", ".join(words)
         for group in groups.values()

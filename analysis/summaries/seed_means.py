@@ -22,14 +22,11 @@ import pandas as pd
 from analysis.frames.configurations import Configuration
 from analysis.frames.curves import CURVE
 from analysis.frames.gather import layers_at_floor
-from hvae_core.families.registry import recorded_model
+from sweeps.grid.declared import of_kind
 
 METRICS = ("kl_total", "kl_top", "elbo")
-_TEXT = (
-    *("dataset", "source", "checksum", "binarise", "model", "smoothing", "kl_anneal", "precision"),
-    *("method", "seeds", "au", "au_path", "devices"),
-)
-_COUNTS = ("ou_samples", "iwae_k", "steps", "batch_size", "n_seeds", "at_floor")
+_TEXT = (*of_kind("text"), "method", "seeds", "au", "au_path", "devices")
+_COUNTS = (*of_kind("whole"), "n_seeds", "at_floor")
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class TableRow:
     @property
     def depth(self) -> int:
         """Number of stochastic layers."""
-        return recorded_model(self.configuration["model"], None, None).depth
+        return self.configuration.curve.model.depth
 
     @classmethod
     def of(cls, one: Configuration) -> TableRow:
@@ -71,7 +68,7 @@ class TableRow:
         bounds = {
             name: _mean(cells, name, f"{name}_se") if len(counts) < 2 else None for name, counts in examples.items()
         }
-        layers = range(recorded_model(one["model"], None, None).depth, 0, -1)
+        layers = range(one.curve.model.depth, 0, -1)
         return cls(
             one,
             tuple(map(int, cells["seed"])),

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames.configurations import Configuration
-from analysis.frames.curves import settings
 from analysis.frames.histories import METRICS
+from analysis.words.settings import conditions
 
 STATISTICS = ("median", "low", "high")
 COLUMNS = (
@@ -69,11 +69,10 @@ def tabulate(drawn: Sequence[Trajectory]) -> pd.DataFrame:
     parts = []
     for each in drawn:
         one = each.configuration
-        words = settings(one.curve)
         facts: dict[str, Any] = {
             **{name: one[name] for name in ("dataset", "source", "checksum", "binarise", "model")},
             **{"method": str(one.rows["method"].iloc[0]), "rho": one.rho},
-            "conditions": ", ".join(words[name] for name in words if name not in ("binarise", "seeds")),
+            "conditions": conditions(one.curve),
             **{"state": each.state, "seeds": " ".join(map(str, each.seeds)), "n_seeds": len(each.seeds)},
         }
         parts.append(each.table.assign(**facts)[list(COLUMNS)])

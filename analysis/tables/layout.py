@@ -15,10 +15,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from analysis.frames.configurations import Configuration, names_in_words, shared_in_words
+from analysis.frames.configurations import Configuration
 from analysis.summaries.seed_means import Mean, TableRow, measured
 from analysis.tables.quoted import Quoted
 from analysis.words.incomplete import counted
+from analysis.words.methods import names_in_words, shared_in_words
 
 IN_COLUMNS = ("ou_samples", "steps")
 NONE = "–"

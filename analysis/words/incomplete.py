@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from analysis.frames.curves import Curve, curve_in_words
+from analysis.frames.curves import Curve
 from analysis.frames.gather import GatherError
+from analysis.words.curves import curve_in_words
 
 
 def counted(states: Iterable[object]) -> str:

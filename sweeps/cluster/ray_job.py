@@ -11,7 +11,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sweeps.cluster.scheduler_programs import SchedulerError, answer
+from sweeps.cluster.scheduler_programs import answer
+from sweeps.errors import SchedulerError
 
 RAY = str(Path(sys.executable).with_name("ray"))
 COMMAND = str(Path(sys.executable).with_name("hvae-sweep"))

@@ -6,12 +6,10 @@ import re
 import subprocess
 from pathlib import Path
 
+from sweeps.errors import SchedulerError
+
 SECONDS = 60.0
 LONGEST = 400  # characters of what a program says of its trouble
-
-
-class SchedulerError(Exception):
-    """A scheduler's program is not here or refuses; the message is one line."""
 
 
 def answer(*command: str) -> str:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sweeps.cluster import ray_job, slurm
-from sweeps.cluster.scheduler_programs import SchedulerError
+from sweeps.errors import SchedulerError
 from sweeps.ledger.atomic_files import DamagedFileError, read_json, write_json
 from sweeps.ledger.ledger import Ledger
 

@@ -15,10 +15,10 @@ import click
 
 from hvae_core.checks import SpecError
 from sweeps.cluster import ray_job, slurm
-from sweeps.cluster.scheduler_programs import SchedulerError
 from sweeps.cluster.submissions import Backend, Submission
+from sweeps.errors import SchedulerError
 from sweeps.ledger.ledger import Ledger
-from sweeps.options.request import ledger_at
+from sweeps.ledger.locate import ledger_at
 
 REQUESTS = ("rho", "methods", "depth-width")
 FORM = "the request comes after --, as in `hvae-sweep submit --array 4 --time 4:00:00 -- rho --model mlp4x40`"

@@ -38,7 +38,7 @@ class Setting:
     kind: what its column holds.
     default: its value where nobody says otherwise.
     varies_in_pack: whether models that train together may differ in it.
-    label: its value in the words of a legend.
+    label: its value in the words of a legend; None where a legend does not name it.
     legend: whether a legend names it always, where it is not the default (or differs), or only where it differs.
     help, choices: what --help says of its option, and the values it takes, if they are few.
     """
@@ -48,7 +48,7 @@ class Setting:
     kind: Kind
     default: Any = REQUIRED
     varies_in_pack: bool = False
-    label: Callable[[Any], str] = str
+    label: Callable[[Any], str] | None = None
     legend: Literal["always", "unusual", "differing"] = "unusual"
     help: str = ""
     choices: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ SETTINGS: tuple[Setting, ...] = (
         choices=BINARISE,
     ),
     Setting("model", "model", "text"),
-    Setting("model_code", "model", "text", None, always_hashed=False),
+    Setting("model_code", "model", "text", None, label=lambda value: value or "our code", always_hashed=False),
     Setting("latents", "model", "text", None, always_hashed=False),
     _objective("rho", "real", varies_in_pack=True),
     _objective(
@@ -151,7 +151,7 @@ SETTINGS: tuple[Setting, ...] = (
         help="Images in a minibatch.",
     ),
     _train("lr", "real", label=lambda value: f"lr {value:g}", legend="differing", help="Adam's learning rate."),
-    _train("precision", "text", help="Of training and evaluation.", choices=PRECISIONS),
+    _train("precision", "text", label=str, help="Of training and evaluation.", choices=PRECISIONS),
 )
 
 BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}
@@ -160,3 +160,8 @@ BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}
 def names(*parts: Part) -> tuple[str, ...]:
     """Names of the settings of these parts, in the table's order."""
     return tuple(setting.name for setting in SETTINGS if setting.part in parts)
+
+
+def of_kind(kind: Kind) -> tuple[str, ...]:
+    """Names of the settings whose column holds text, whole numbers or real ones."""
+    return tuple(setting.name for setting in SETTINGS if setting.kind == kind)

@@ -10,7 +10,8 @@ from types import TracebackType
 from sweeps.ledger.atomic_files import DamagedFileError
 from sweeps.ledger.claims import Claim, HeldError
 from sweeps.ledger.ledger import Ledger, Record
-from sweeps.loggers.registry import Logger, open_loggers
+from sweeps.loggers.base import Logger
+from sweeps.loggers.registry import open_loggers
 
 WAIT_SECONDS = 60.0  # for another process that writes its runs into the same directory
 

@@ -14,8 +14,7 @@ from rich.console import Console
 
 from hvae_core.checks import SpecError
 from hvae_core.data import DataError
-from sweeps.cluster.scheduler_programs import SchedulerError
-from sweeps.errors import ERROR, HELD, NOTHING, SIGNAL, USAGE, NothingError
+from sweeps.errors import ERROR, HELD, NOTHING, SIGNAL, USAGE, NothingError, SchedulerError
 from sweeps.ledger.atomic_files import DamagedFileError
 from sweeps.ledger.claims import HeldError
 from sweeps.ledger.ledger import LedgerError

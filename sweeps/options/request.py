@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,41 +14,8 @@ from hvae_core.spec import ObjectiveSpec, TrainSpec
 from sweeps.grid.declared import names
 from sweeps.grid.methods import objectives_of, read_anneal, with_beta
 from sweeps.grid.sweep_spec import DataSource, SweepSpec, rho_axis
-from sweeps.ledger.ledger import Ledger
 from sweeps.options import values
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """How a sweep is run; nothing here can change a cell's numbers."""
-
-    pack_size: int | None = None
-    gpus_per_trial: float | None = None
-    cpus_per_trial: int = 1
-    address: str = "local"
-    max_failures: int = 2
-    fail_fast: bool = False
-    retry_failed: bool = False
-    log: tuple[str, ...] = ()
-
-
-def ledger_at(name: str, text: str) -> Ledger:
-    """Open a results directory by an absolute path; raises SpecError, naming the argument, if it cannot be one."""
-    path = Path(text).expanduser().absolute()
-    if not text:
-        raise SpecError(f"{name}: an empty path is not allowed; it must be a directory")
-    for part in (path, *path.parents):
-        if (part.exists() and not part.is_dir()) or (part.is_symlink() and not part.exists()):
-            raise SpecError(f"{name}: {text!r} is not allowed: {part} is no directory")
-    return Ledger(path)
-
-
-def results_at(name: str, text: str) -> Ledger:
-    """Open a directory that holds the records of a sweep, or of jobs that are to make them; raises SpecError."""
-    ledger = ledger_at(name, text)
-    if not ledger.requests() and not ledger.cell_ids() and not (ledger.root / "jobs").is_dir():
-        raise SpecError(f"{name}: {text!r} is no results directory; it must hold the records of a sweep")
-    return ledger
+from sweeps.planning.run_settings import RunSettings
 
 
 def sweep_spec(given: Mapping[str, Any], models: Sequence[str], objectives: Sequence[ObjectiveSpec]) -> SweepSpec:

@@ -17,13 +17,13 @@ from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from typing import Any
 
+from sweeps.durations import duration
 from sweeps.grid.cell import Cell
 from sweeps.ledger.atomic_files import is_finite
 from sweeps.ledger.ledger import Ledger, Pack
 from sweeps.ledger.pack_progress import checkpointed
 from sweeps.planning.pack_options import Job, load_data
 from sweeps.planning.plan import Plan
-from sweeps.watching.live_progress import duration
 
 PROBE_SECONDS = 2.0  # of timed steps, at least PROBE_STEPS of them
 PROBE_STEPS = 3

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Pack
@@ -39,21 +39,6 @@ def plan_packs(
             break
         parts[largest : largest + 1] = _chunks(parts[largest], math.ceil(len(parts[largest]) / 2))
     return [Pack(tuple(cell.id for cell in part)) for part in parts]
-
-
-def recorded_packs(known: Mapping[str, Pack], pending: set[str]) -> list[Pack]:
-    """Choose the recorded packs that have pending cells, none of them in two packs.
-
-    A pack is taken whole, with cells that nobody asks for now: only in the same company do its numbers stay the same.
-    """
-    taken: set[str] = set()
-    chosen = []
-    for pack in known.values():
-        open_cells = [cell for cell in pack.cells if cell in pending]
-        if open_cells and taken.isdisjoint(open_cells):
-            chosen.append(pack)
-            taken.update(open_cells)
-    return chosen
 
 
 def _chunks(cells: Sequence[Cell], size: int) -> list[list[Cell]]:

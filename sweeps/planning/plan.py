@@ -13,7 +13,8 @@ from sweeps.grid.cell import Cell
 from sweeps.grid.sweep_spec import DataSource, SweepSpec
 from sweeps.ledger.atomic_files import DamagedFileError
 from sweeps.ledger.ledger import Ledger, Pack, State
-from sweeps.planning.packing import MAX_MEMBERS, plan_packs, recorded_packs
+from sweeps.ledger.recorded_packs import recorded_packs
+from sweeps.planning.packing import MAX_MEMBERS, plan_packs
 from sweeps.planning.resources import Resources
 
 Found = State | Literal["new", "stale"]

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweeps.options.request import RunSettings
+from sweeps.planning.run_settings import RunSettings
 
 MEMORY_SHARE = 0.8  # of a device's memory that packs are planned for; the rest is for what is not counted
 

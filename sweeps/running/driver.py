@@ -20,11 +20,11 @@ from sweeps.ledger.atomic_files import write_bytes
 from sweeps.ledger.claims import Claim
 from sweeps.ledger.ledger import Ledger, Pack
 from sweeps.loggers.follower import Journal
-from sweeps.options.request import RunSettings
 from sweeps.planning.estimate import Estimate, estimate, probe
 from sweeps.planning.pack_options import Job, device_name
 from sweeps.planning.plan import Plan, plan_sweep, request_entry
 from sweeps.planning.resources import Resources, local_memory
+from sweeps.planning.run_settings import RunSettings
 from sweeps.running.pack import tidy
 from sweeps.watching.live_progress import Progress
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from sweeps.durations import duration
 from sweeps.grid.cell import Cell
 from sweeps.ledger.atomic_files import DamagedFileError
 from sweeps.ledger.ledger import Ledger, Pack, Record
@@ -41,17 +42,6 @@ class Snapshot:
         eta = duration(self.model_steps_left / rate) if rate > 0 else "unknown"
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.complete}/{self.total} cells{failed}, {rate:,.0f} model-steps/s, ETA {eta}"
-
-
-def duration(seconds: float) -> str:
-    """Write a time span such as 42 s, 3 min 20 s, 5 h 12 min, 3.1 days."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-    if seconds < 2 * 86400:
-        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
-    return f"{seconds / 86400:.1f} days"
 
 
 def describe(record: Record) -> str:

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sweeps.durations import duration
 from sweeps.grid.cell import Cell
 from sweeps.ledger.claims import Holder, holder_of
 from sweeps.ledger.ledger import Ledger, Pack, Record, State
 from sweeps.ledger.pack_progress import Pace, checkpointed
-from sweeps.planning.packing import recorded_packs
-from sweeps.watching.live_progress import duration
+from sweeps.ledger.recorded_packs import recorded_packs
 
 STATES: tuple[State, ...] = ("complete", "failed", "diverged", "pending")
 BLOCKS = "▁▂▃▄▅▆▇█"

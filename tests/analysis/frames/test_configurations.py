@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frames.configurations import Configuration, configurations, shared_in_words, words_of
+from analysis.frames.configurations import Configuration, configurations
 from analysis.frames.gather import gather
+from analysis.words.methods import shared_in_words, words_of
 from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell
 

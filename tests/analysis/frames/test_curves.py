@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from analysis.figures.legend import critical_in_words, panel_legend, wrapped
-from analysis.frames.curves import CURVE, annealing_in_words, curves, curves_in_words
+from analysis.frames.curves import CURVE, curves
 from analysis.frames.gather import gather
+from analysis.words.curves import annealing_in_words, curves_in_words
 from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell
 

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from analysis.figures.phase_transition import draw_phase_transition
-from analysis.frames.curves import curves, curves_in_words, settings
+from analysis.frames.curves import curves
 from analysis.frames.gather import gather
 from analysis.frames.matched_beta import on_rho_axis
 from analysis.reports.phase_transition import phase_transition
+from analysis.words.curves import curves_in_words
+from analysis.words.settings import settings
 from hvae_core.families.registry import parse_model
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec, retained_variance
 from sweeps.grid.cell import Cell

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.figures import style
 from analysis.frames.gather import GatherError, gather
-from analysis.reports.collapse import COLUMNS, _file_names, active_units, blocks, collapse
+from analysis.reports import output
+from analysis.reports.collapse import _file_names, collapse
+from analysis.summaries.depth_width import COLUMNS, active_units, blocks
 from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell
 
@@ -51,13 +52,13 @@ def make_grid(make_results: Make) -> Make:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
     """Figures by name, as `collapse` writes them."""
     figures: dict[str, Figure] = {}
-    write = style.write_files
+    write = output.write_files
 
     def keep(figure: Figure, directory: Path, name: str, *others: Any) -> list[Path]:
         figures[name] = figure
         return write(figure, directory, name, *others)
 
-    monkeypatch.setattr(style, "write_files", keep)
+    monkeypatch.setattr("analysis.reports.collapse.write_files", keep)
     return figures
 
 

@@ -166,8 +166,8 @@ def test_no_complete_cell_gives_no_row() -> None:
 
 @pytest.mark.parametrize("name", CURVE)
 def test_whatever_else_differs_makes_another_curve(name: str) -> None:
-    others = {"kl_anneal": "0:10", "free_bits": 0.5}
-    value = DECLARED[name]
+    others = {"kl_anneal": "0:10", "free_bits": 0.5, "model_code": "sha256:0", "latents": "8-8"}
+    value: Any = DECLARED.get(name)
     other = others.get(name, value + "x" if isinstance(value, str) else value * 2 if name not in others else None)
     both = [frame_of([0, 0.5, 1], {0: [10, 5, 0]}), frame_of([0, 0.5, 1], {0: [20, 20, 0]}, **{name: other})]
     found = CriticalRho()(pd.concat(both, ignore_index=True))

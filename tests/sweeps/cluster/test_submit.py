@@ -15,9 +15,10 @@ from click.testing import CliRunner, Result
 
 import cli
 from sweeps.cluster import ray_job, slurm
-from sweeps.cluster.scheduler_programs import SchedulerError, answer
+from sweeps.cluster.scheduler_programs import answer
 from sweeps.cluster.submissions import Queue, Submission, job_states, new_name, submissions
 from sweeps.cluster.submit import scheduler_options, submit_job
+from sweeps.errors import SchedulerError
 from sweeps.ledger.atomic_files import write_json
 from sweeps.ledger.ledger import Ledger
 

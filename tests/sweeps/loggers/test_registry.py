@@ -24,7 +24,9 @@ from hvae_core.checks import SpecError
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger, Record
 from sweeps.loggers import registry as module
-from sweeps.loggers.registry import LOGGERS, Logger, open_loggers
+from sweeps.loggers.base import Logger
+from sweeps.loggers.registry import LOGGERS, open_loggers
+from sweeps.loggers.tensorboard import FLOAT32_MAX
 
 PACKAGES = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}
 NAN, INFINITY = float("nan"), float("inf")
@@ -299,9 +301,9 @@ def test_many_runs_and_long_histories(
 def test_event_files_hold_no_number_that_would_become_an_infinity(complete: Record, tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
     (logger,) = open_loggers(["tensorboard"], tmp_path)
-    logger.log(complete, [{"step": 1, "elbo": -1e39, "recon": module.FLOAT32_MAX, "kl_top": -module.FLOAT32_MAX}])
+    logger.log(complete, [{"step": 1, "elbo": -1e39, "recon": FLOAT32_MAX, "kl_top": -FLOAT32_MAX}])
     run = read("tensorboard", tmp_path)[complete.cell.id]
-    assert run.points[1] == {"valid/recon": module.FLOAT32_MAX, "valid/kl_top": -module.FLOAT32_MAX}
+    assert run.points[1] == {"valid/recon": FLOAT32_MAX, "valid/kl_top": -FLOAT32_MAX}
 
 
 def test_mlflow_goes_where_the_user_says(complete: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

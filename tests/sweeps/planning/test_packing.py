@@ -10,7 +10,8 @@ from hvae_core.families.registry import parse_model
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Pack
-from sweeps.planning.packing import plan_packs, recorded_packs
+from sweeps.ledger.recorded_packs import recorded_packs
+from sweeps.planning.packing import plan_packs
 
 BASE = Cell("mnist", "embedded", "c" * 64, "static", parse_model("mlp2x3"), Member(), TrainSpec())
 
