@@ -318,7 +318,7 @@ def data_fetch(names: tuple[str, ...], data_dir: str | None) -> None:
 
 def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[Any]) -> int:
     """Run a request, or only say what it would do."""
-    from sweeps.planning.pack_options import Job
+    from sweeps.planning.pack_options import PackOptions
     from sweeps.running.driver import Driver
 
     ctx = click.get_current_context()
@@ -334,8 +334,8 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
     if given["data_dir"] is not None:
         given["data_dir"] = str(expanded(Path(given["data_dir"])).absolute())
     config = resolved(str(ctx.command.name), {name: value for name, value in given.items() if name != "out"}, spec)
-    job = Job.of(ledger.root, {"settings": config, "request": spec.to_dict()})
-    driver = Driver(ledger, spec, settings, config, job, console())
+    options = PackOptions.of(ledger.root, {"settings": config, "request": spec.to_dict()})
+    driver = Driver(ledger, spec, settings, config, options, console())
     preset, names = ctx.meta["preset"]
     if names:
         driver.say(f"{preset}: {spelled(given, names)}")

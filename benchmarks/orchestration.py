@@ -25,11 +25,11 @@ from hvae_core.training.checkpoint import save_checkpoint
 from hvae_core.training.trainer import CHECKPOINT_SHARE, PackTrainer
 from sweeps.grid.sweep_spec import DataSource, SweepSpec
 from sweeps.ledger.ledger import Ledger
-from sweeps.planning.pack_options import Job
+from sweeps.planning.pack_options import PackOptions
 from sweeps.planning.plan import plan_sweep, request_entry
 from sweeps.planning.resources import Resources
 from sweeps.running import ray_tune
-from sweeps.running.pack import CHECKPOINT_SECONDS
+from sweeps.running.part import CHECKPOINT_SECONDS
 
 SHAPES = (("mlp4x16h64", 64, 11), ("mlp4x40", 100, 11), ("mlp4x40", 100, 64))
 
@@ -66,14 +66,14 @@ def sweep(trials: int, keep: bool) -> tuple[float, float, float]:
         plan = plan_sweep(ledger, spec)
         packs = plan.packs(ledger, 1)
         ledger.add_request(request_entry(spec, packs, {}), plan.cells)
-        job = Job(folder, references=((data.checksum, data.reference),), ll_examples=50)
+        job = PackOptions(folder, references=((data.checksum, data.reference),), ll_examples=50)
         began = time.perf_counter()
         config = ray.tune.TuneConfig
         kept_or_not = mock.patch("ray.tune.TuneConfig", lambda **given: config(**{**given, "reuse_actors": keep}))
-        with ray_tune.engine("local", ledger.root / "runs" / "one") as interrupts, kept_or_not:
+        with ray_tune.engine("local", ledger.root / "runs" / "one") as stop, kept_or_not:
             ready = time.perf_counter()
             cpus = int(ray.cluster_resources()["CPU"])
-            ray_tune.run_packs(job, packs, Resources(cpus, 0, 1), ledger.root / "runs" / "one", interrupts, 0, False)
+            ray_tune.run_packs(job, packs, Resources(cpus, 0, 1), ledger.root / "runs" / "one", stop, 0, False)
             ended = time.perf_counter()
         results = [record.result or {} for record in ledger.records()]
         return ready - began, ended - ready, sum(result["seconds"] for result in results)

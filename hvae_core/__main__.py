@@ -21,7 +21,26 @@ from hvae_core.evaluation.bounds import importance_bound
 from hvae_core.evaluation.evaluate import evaluate
 from hvae_core.families.registry import parse_model
 from hvae_core.spec import PRECISIONS, SMOOTHINGS, Member, ObjectiveSpec, TrainSpec, check_precision
+from hvae_core.training.follower import Follower
 from hvae_core.training.trainer import PackTrainer, train_pack
+
+
+class Printed(Follower):
+    """Prints how far training is, twice a minute, and what was wrong with a checkpoint."""
+
+    def __init__(self) -> None:
+        self.printed = time.monotonic()
+
+    def progressed(self, trainer: PackTrainer) -> None:
+        """Print the step and the rate."""
+        if time.monotonic() - self.printed > 30:
+            self.printed = time.monotonic()
+            rate = trainer.step * len(trainer.members) / max(trainer.seconds, 1e-9)
+            self.note(f"step {trainer.step}/{trainer.train.steps}, {rate:,.0f} model-steps/s")
+
+    def note(self, line: str) -> None:
+        """Print a line of diagnostics."""
+        print(line, file=sys.stderr, flush=True)
 
 
 def main() -> int:
@@ -60,14 +79,6 @@ def main() -> int:
     except (SpecError, DataError) as error:
         parser.exit(2, f"error: {error}\n")
     torch.set_num_threads(1)
-    said = [time.monotonic()]
-
-    def report(trainer: PackTrainer) -> None:
-        if time.monotonic() - said[0] > 30:
-            said[0] = time.monotonic()
-            rate = trainer.step * len(members) / max(trainer.seconds, 1e-9)
-            print(f"step {trainer.step}/{run.steps}, {rate:,.0f} model-steps/s", file=sys.stderr, flush=True)
-
     try:
         trained = train_pack(
             spec,
@@ -77,8 +88,7 @@ def main() -> int:
             device=given.device,
             eval_every=given.eval_every,
             checkpoints=given.checkpoints,
-            on_progress=report,
-            note=lambda line: print(line, file=sys.stderr, flush=True),
+            follower=Printed(),
         )
     except (SpecError, OSError) as error:  # a checkpoint of another kind of device; a full disk
         parser.exit(1, f"error: {error}\n")

@@ -8,7 +8,7 @@ with its step; members share no number, so the others never see it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +28,11 @@ from hvae_core.systems.build import build
 from hvae_core.systems.smoothing import OrnsteinUhlenbeck
 from hvae_core.training.checkpoint import load_checkpoint, save_checkpoint
 from hvae_core.training.cuda_graph import CapturedStep
+from hvae_core.training.follower import Follower
 from hvae_core.training.minibatches import Minibatches
 from hvae_core.training.objective import Objective
 
+LOOK_SECONDS = 1.0  # between looks at the clock, the follower and the checkpoints
 CHECKPOINT_SHARE = 0.02  # of the time, at most, goes into checkpoints, however slow the disk
 
 DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "float64": torch.float64, "tf32": torch.float32}
@@ -177,74 +179,79 @@ def train_pack(
     eval_every: int = 0,
     checkpoints: Path | None = None,
     checkpoint_seconds: float = 60.0,
-    on_evaluation: Callable[[PackTrainer], None] | None = None,
-    on_progress: Callable[[PackTrainer], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-    note: Callable[[str], None] = lambda line: None,
+    follower: Follower | None = None,
 ) -> TrainedPack:
     """Train all members for train.steps steps and return them.
 
-    Every eval_every steps (0: at the end only) the unsmoothed model is measured on the validation images and
-    on_evaluation is called. About once a second on_progress is called and should_stop is asked; if it says yes, a
-    checkpoint is written and Interrupted raised. With a checkpoint directory, training continues from its newest
-    checkpoint, bit for bit on a CPU; one is written every checkpoint_seconds, or less often where writing is slow.
-    A checkpoint that cannot be used is told to `note`.
+    Every eval_every steps (0: at the end only) the unsmoothed model is measured on the validation images. With a
+    checkpoint directory, training continues from its newest checkpoint, bit for bit on a CPU; one is written every
+    checkpoint_seconds, or less often where writing is slow, and when the follower asks to stop, which raises
+    Interrupted.
     """
+    follower = follower or Follower()
     trainer = PackTrainer(family, members, train, data, torch.device(device))
-    if checkpoints is not None:
-        _resume(trainer, checkpoints, note)
+    saving = _Saving(trainer, checkpoints, checkpoint_seconds)
+    saving.resume(follower)
     resumed_at = trainer.step
     valid = torch.from_numpy(data.valid).to(trainer.device)
-
-    def save() -> float:
-        """Write a checkpoint; returns when the next one is due."""
-        start = time.monotonic()
-        if checkpoints is not None:
-            save_checkpoint(checkpoints, trainer.step, trainer.state())
-        now = time.monotonic()
-        return now + max(checkpoint_seconds, (now - start) / CHECKPOINT_SHARE)
-
-    began = last_look = time.monotonic()
-    next_save = began + checkpoint_seconds
+    counted = time.monotonic()  # until when the time of steps is in trainer.seconds
     while trainer.step < train.steps:
         trainer.advance()
         finished = trainer.step == train.steps
-        due = finished or (eval_every > 0 and trainer.step % eval_every == 0)
-        now = time.monotonic()
-        if due or now - last_look > 1:
-            _synchronise(trainer.device)
-            now = time.monotonic()
-            trainer.seconds += now - began
-            if due:
-                trainer.measure(valid)
-                if on_evaluation is not None:
-                    on_evaluation(trainer)
-            if on_progress is not None:
-                on_progress(trainer)
-            stopping = should_stop is not None and not finished and should_stop()
-            if finished or stopping or time.monotonic() > next_save:
-                next_save = save()
-            if stopping:
-                raise Interrupted(f"stopped after step {trainer.step} of {train.steps}")
-            began = last_look = time.monotonic()
-    steps = trainer.diverged.tolist()
+        evaluating = finished or (eval_every > 0 and trainer.step % eval_every == 0)
+        if not evaluating and time.monotonic() - counted <= LOOK_SECONDS:
+            continue
+        _synchronise(trainer.device)
+        trainer.seconds += time.monotonic() - counted
+        if evaluating:
+            trainer.measure(valid)
+            follower.evaluated(trainer)
+        follower.progressed(trainer)
+        stopping = not finished and follower.should_stop()
+        if finished or stopping or saving.due:
+            saving.save()
+        if stopping:
+            raise Interrupted(f"stopped after step {trainer.step} of {train.steps}")
+        counted = time.monotonic()
+    diverged = [step or None for step in trainer.diverged.tolist()]
     trainer.optimiser.zero_grad(set_to_none=True)  # the model is all that is left of training
-    return TrainedPack(trainer.model, trainer.history, [step or None for step in steps], trainer.seconds, resumed_at)
+    return TrainedPack(trainer.model, trainer.history, diverged, trainer.seconds, resumed_at)
 
 
-def _resume(trainer: PackTrainer, checkpoints: Path, note: Callable[[str], None]) -> None:
-    """Continue from the newest checkpoint; raises SpecError if it is of a device that draws other numbers."""
-    saved = load_checkpoint(checkpoints, trainer.identity, note)
-    if saved is None:
-        return
-    here = trainer.device.type
-    begun = saved.get("device", here)
-    if begun != here:
-        raise SpecError(
-            f"device: {here!r} is not allowed here; {checkpoints} holds checkpoints of {begun!r}: continue it there, "
-            "or remove them to begin anew"
-        )
-    trainer.restore(saved)
+class _Saving:
+    """When a trainer's checkpoints are due, and where they lie; None: there are none."""
+
+    def __init__(self, trainer: PackTrainer, directory: Path | None, seconds: float) -> None:
+        self.trainer, self.directory, self.seconds = trainer, directory, seconds
+        self._next = time.monotonic() + seconds
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() > self._next
+
+    def save(self) -> None:
+        """Write a checkpoint; the next is due after its seconds, or later where writing took long."""
+        began = time.monotonic()
+        if self.directory is not None:
+            save_checkpoint(self.directory, self.trainer.step, self.trainer.state())
+        now = time.monotonic()
+        self._next = now + max(self.seconds, (now - began) / CHECKPOINT_SHARE)
+
+    def resume(self, follower: Follower) -> None:
+        """Continue from the newest checkpoint; raises SpecError if it is of a device that draws other numbers."""
+        if self.directory is None:
+            return
+        saved = load_checkpoint(self.directory, self.trainer.identity, follower.note)
+        if saved is None:
+            return
+        here = self.trainer.device.type
+        begun = saved.get("device", here)
+        if begun != here:
+            raise SpecError(
+                f"device: {here!r} is not allowed here; {self.directory} holds checkpoints of {begun!r}: continue it "
+                "there, or remove them to begin anew"
+            )
+        self.trainer.restore(saved)
 
 
 @contextmanager

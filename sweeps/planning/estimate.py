@@ -22,7 +22,7 @@ from sweeps.grid.cell import Cell
 from sweeps.ledger.atomic_files import is_finite
 from sweeps.ledger.ledger import Ledger, Pack
 from sweeps.ledger.pack_progress import checkpointed
-from sweeps.planning.pack_options import Job, load_data
+from sweeps.planning.pack_options import PackOptions, load_data
 from sweeps.planning.plan import Plan
 
 PROBE_SECONDS = 2.0  # of timed steps, at least PROBE_STEPS of them
@@ -81,7 +81,7 @@ def estimate(
     return Estimate(_makespan(seconds, slots), sum(seconds) / 3600, f"from {' and '.join(used)} on {device}")
 
 
-def probe(job: Job, ledger: Ledger, plan: Plan, packs: Sequence[Pack], device: str) -> Speeds:
+def probe(options: PackOptions, ledger: Ledger, plan: Plan, packs: Sequence[Pack], device: str) -> Speeds:
     """Time a few steps of each shape that no complete cell tells of, at the size of its largest pack.
 
     In a process of its own, so that neither its memory nor its CUDA context stays.
@@ -98,23 +98,25 @@ def probe(job: Job, ledger: Ledger, plan: Plan, packs: Sequence[Pack], device: s
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as child:
         for shape, members in largest.items():
             try:
-                seconds = child.submit(time_steps, job, [cell.config for cell in members]).result()
+                seconds = child.submit(time_steps, options, [cell.config for cell in members]).result()
             except (BrokenProcessPool, RuntimeError, MemoryError):  # too large for this machine, most likely
                 continue
             speeds[shape] = [(len(members), seconds / len(members))]
     return speeds
 
 
-def time_steps(job: Job, configs: Sequence[Mapping[str, Any]]) -> float:
-    """Seconds per step of a stacked model of these cells, on the job's device, after two steps to warm up."""
+def time_steps(options: PackOptions, configs: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds per step of a stacked model of these cells, on the device of the options, after two steps to warm up."""
     import torch
 
     from hvae_core.training.trainer import PackTrainer
 
-    torch.set_num_threads(job.threads)
+    torch.set_num_threads(options.threads)
     cells = [Cell.from_config(config) for config in configs]
     members = [cell.member for cell in cells]
-    trainer = PackTrainer(cells[0].model, members, cells[0].train, load_data(job, cells[0]), torch.device(job.device))
+    trainer = PackTrainer(
+        cells[0].model, members, cells[0].train, load_data(options, cells[0]), torch.device(options.device)
+    )
     for _ in range(2):
         trainer.advance()
     float(trainer.advance().sum())  # waits for a GPU

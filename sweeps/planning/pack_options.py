@@ -14,7 +14,7 @@ from sweeps.planning.resources import usable_cpus
 
 
 @dataclass(frozen=True)
-class Job:
+class PackOptions:
     """How packs are to be run: nothing here changes a number beyond rounding, but which test images L_100 uses."""
 
     root: str
@@ -25,11 +25,10 @@ class Job:
     keep: Literal["weights", "none"] = "weights"
     device: str = "cpu"
     threads: int = 1
-    stop_file: str | None = None
-    options: tuple[tuple[str, Any], ...] = ()  # resources and the like, for the provenance record
+    resources: tuple[tuple[str, Any], ...] = ()  # what trials were asked for, for the provenance record
 
     @classmethod
-    def of(cls, root: Path, request: Mapping[str, Any], device: str = "cpu") -> Job:
+    def of(cls, root: Path, request: Mapping[str, Any], device: str = "cpu") -> PackOptions:
         """Read how a recorded request is to be run."""
         settings, data = request["settings"], request["request"]["data"]
         return cls(
@@ -43,21 +42,27 @@ class Job:
             threads=max(1, min(settings.get("cpus_per_trial", 1), usable_cpus())) if device == "cpu" else 1,
         )
 
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> PackOptions:
+        """Read `dataclasses.asdict` back, whose tuples may have become lists on the way."""
+        pairs = {name: tuple(map(tuple, values[name])) for name in ("references", "resources")}
+        return cls(**{**values, **pairs})
 
-def jobs_by_data(ledger: Ledger, data_dir: Path | None = None, device: str = "cpu") -> dict[str, Job]:
+
+def options_by_data(ledger: Ledger, data_dir: Path | None = None, device: str = "cpu") -> dict[str, PackOptions]:
     """Return how to load each data set that the directory's requests name, by the checksum of its content."""
-    found: dict[str, Job] = {}
+    found: dict[str, PackOptions] = {}
     for request in ledger.requests():
-        job = Job.of(ledger.root, request, device)
-        job = job if data_dir is None else replace(job, data_dir=str(data_dir))
-        found |= {source["checksum"]: job for source in request["request"]["data"]}
+        options = PackOptions.of(ledger.root, request, device)
+        options = options if data_dir is None else replace(options, data_dir=str(data_dir))
+        found |= {source["checksum"]: options for source in request["request"]["data"]}
     return found
 
 
-def load_data(job: Job, cell: Cell) -> Dataset:
+def load_data(options: PackOptions, cell: Cell) -> Dataset:
     """Load a cell's data from where the request found it; raises DataError if its content has changed."""
-    reference = dict(job.references).get(cell.checksum, f"{cell.dataset}:{cell.source}")
-    directory = Path(job.data_dir) if job.data_dir else None
+    reference = dict(options.references).get(cell.checksum, f"{cell.dataset}:{cell.source}")
+    directory = Path(options.data_dir) if options.data_dir else None
     data = load_dataset(reference, binarise=cell.binarise, data_dir=directory, download=False)
     if data.checksum != cell.checksum:
         raise DataError(

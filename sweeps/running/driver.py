@@ -21,7 +21,7 @@ from sweeps.ledger.claims import Claim
 from sweeps.ledger.ledger import Ledger, Pack
 from sweeps.loggers.follower import Journal
 from sweeps.planning.estimate import Estimate, estimate, probe
-from sweeps.planning.pack_options import Job, device_name
+from sweeps.planning.pack_options import PackOptions, device_name
 from sweeps.planning.plan import Plan, plan_sweep, request_entry
 from sweeps.planning.resources import Resources, local_memory
 from sweeps.planning.run_settings import RunSettings
@@ -43,7 +43,7 @@ class Driver:
     spec: SweepSpec
     settings: RunSettings
     config: Mapping[str, Any]
-    job: Job
+    options: PackOptions
     console: Console
 
     def plan(self) -> Plan:
@@ -93,12 +93,13 @@ class Driver:
 
     def forecast(self, plan: Plan, packs: Sequence[Pack], ask: Resources, timed: bool) -> Estimate:
         """Estimate how long these packs take: from complete cells, else, if `timed`, from a few timed steps here."""
-        job = replace(self.job, device=ask.device, threads=ask.threads)
+        options = replace(self.options, device=ask.device, threads=ask.threads)
         here = ask.gpus == 0 or cuda.is_available()
-        device = device_name(job.device) if here else "the GPUs elsewhere"
+        device = device_name(options.device) if here else "the GPUs elsewhere"
         found = estimate(self.ledger, plan, packs, ask.slots, device)
         if timed and here and found.wall_seconds is None:
-            found = estimate(self.ledger, plan, packs, ask.slots, device, probe(job, self.ledger, plan, packs, device))
+            speeds = probe(options, self.ledger, plan, packs, device)
+            found = estimate(self.ledger, plan, packs, ask.slots, device, speeds)
         return found
 
     def say(self, line: str) -> None:
@@ -121,7 +122,7 @@ class Driver:
         settings = self.settings
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         folder = self.ledger.folder("runs") / f"{stamp}-{secrets.token_hex(3)}"
-        with ray_tune.engine(settings.address, folder) as interrupts:
+        with ray_tune.engine(settings.address, folder) as stop:
             if settings.address != "local":
                 ray_tune.check_nodes(self.ledger.root, folder)
             ask = ray_tune.resources(settings.gpus_per_trial, settings.cpus_per_trial, self.say)
@@ -137,24 +138,24 @@ class Driver:
             self.say(f"time: {expected.line}")
             if expected.wall_seconds is not None and expected.wall_seconds > LONG_SECONDS:
                 self.say("over an hour: interrupt it at any time (Ctrl-C), the same command goes on where it was")
-            options = {"cpus_per_trial": ask.cpus, "gpus_per_trial": ask.gpus, "max_failures": settings.max_failures}
-            job = replace(self.job, device=ask.device, threads=ask.threads, options=tuple(options.items()))
-            if interrupts.signal is None:
+            asked = {"cpus_per_trial": ask.cpus, "gpus_per_trial": ask.gpus, "max_failures": settings.max_failures}
+            options = replace(self.options, device=ask.device, threads=ask.threads, resources=tuple(asked.items()))
+            if stop.signal is None:
                 with Progress(self.ledger, plan.pending, packs, self.console, journal.write):
                     report = ray_tune.run_packs(
-                        job, packs, ask, folder, interrupts, settings.max_failures, settings.fail_fast
+                        options, packs, ask, folder, stop, settings.max_failures, settings.fail_fast
                     )
                 for trouble in dict.fromkeys(report.troubles):
                     self.say(trouble)
                 if report.failed_fast:
                     self.say("stopped at the first failure, as --fail-fast asks; the same command runs the rest")
-        if interrupts.signal is not None:
+        if stop.signal is not None:
             self.say("stopped; the same command goes on from the checkpoints")
-        return interrupts.signal
+        return stop.signal
 
     def _say_other_bounds(self, plan: Plan) -> None:
         """Name complete cells whose L_100 is on another number of images: that makes no new cell."""
-        asked, others = self.job.ll_examples, 0
+        asked, others = self.options.ll_examples, 0
         for cell in plan.cells:
             record = self.ledger.record(cell.id) if plan.found[cell.id] == "complete" else None
             match record.result if record is not None else None:

@@ -16,7 +16,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,11 @@ from hvae_core.checks import SpecError
 from hvae_core.data import DataError
 from sweeps.ledger.claims import holder_of
 from sweeps.ledger.ledger import Ledger, LedgerError, Pack
-from sweeps.planning.pack_options import Job
+from sweeps.planning.pack_options import PackOptions
 from sweeps.planning.resources import Resources, usable_cpus
 from sweeps.running.nodes import differences, leave_marker, look, own_versions
 from sweeps.running.pack import LAST_LINES, run_pack
-from sweeps.running.signals import Interrupts
+from sweeps.running.stop_request import DRIVER_SIGNALS, StopRequest
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
@@ -66,7 +66,7 @@ class RunReport:
 
 
 @contextmanager
-def engine(address: str, folder: Path) -> Iterator[Interrupts]:
+def engine(address: str, folder: Path) -> Iterator[StopRequest]:
     """Start or join Ray for the time of the context, and take the signals meanwhile.
 
     The driver stands in a folder of our own meanwhile: Ray puts its working directory first on the workers' module
@@ -76,9 +76,9 @@ def engine(address: str, folder: Path) -> Iterator[Interrupts]:
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     here = Path.cwd()
     os.chdir(folder)
-    interrupts = Interrupts(folder / "stop")
+    stop = StopRequest(folder / "stop", DRIVER_SIGNALS, hurried=True)
     # Ray prints about dead workers on the standard output, which is for data.
-    with interrupts, redirect_stdout(sys.stderr), ExitStack() as leave:
+    with stop, redirect_stdout(sys.stderr), ExitStack() as leave:
         leave.callback(os.chdir, here)
         leave.callback(ray.shutdown)
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
@@ -97,8 +97,8 @@ def engine(address: str, folder: Path) -> Iterator[Interrupts]:
             if address == "local":
                 raise OSError(f"Ray did not start: {first}; the same command tries again") from error
             raise SpecError(f"address: {address!r} cannot be used: {first}") from error
-        interrupts.install()
-        yield interrupts
+        stop.install()
+        yield stop
 
 
 def _reach(address: str) -> None:
@@ -162,22 +162,22 @@ def trial(config: dict[str, Any]) -> None:
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-    job = Job(**{**config["job"], "references": tuple(map(tuple, config["job"]["references"]))})
+    options = PackOptions.read(config["options"])
     warnings.simplefilter("ignore")  # workers' stderr is nobody's; troubles travel as reports
-    notes: list[str] = []
+    pack, stop, notes = Pack(tuple(config["cells"])), StopRequest(Path(config["stop_file"])), list[str]()
     try:
-        outcome: str = run_pack(job, Pack(tuple(config["cells"])), note=notes.append)
+        outcome: str = run_pack(options, pack, stop, notes.append)
     except (OSError, DataError, LedgerError, SpecError) as error:
         outcome = "trouble"
-        notes.append(f"error: {type(error).__name__} under {job.root}: {' '.join(str(error).split())}")
+        notes.append(f"error: {type(error).__name__} under {options.root}: {' '.join(str(error).split())}")
     tune.report({"outcome": outcome, "notes": notes})
 
 
 class _Watch(tune.Callback):  # type: ignore[misc]
     """Follows the trials: notes troubles, records cells of trials that died for good, ends a run that has to stop."""
 
-    def __init__(self, root: str, report: RunReport, interrupts: Interrupts, fail_fast: bool) -> None:
-        self.ledger, self.report, self.interrupts, self.fail_fast = Ledger(Path(root)), report, interrupts, fail_fast
+    def __init__(self, root: str, report: RunReport, stop: StopRequest, fail_fast: bool) -> None:
+        self.ledger, self.report, self.stop, self.fail_fast = Ledger(Path(root)), report, stop, fail_fast
         self.stop_since: float | None = None
         self.looked = time.monotonic()
 
@@ -201,7 +201,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         now = time.monotonic()
-        if self.interrupts.signal is not None or self.report.failed_fast:
+        if self.stop.signal is not None or self.report.failed_fast:
             self.stop_since = self.stop_since or now
             packs = [self.ledger.pack_path(Pack(tuple(t.config["cells"])).id) for t in trials]
             drained = not any(holder_of(pack / "claim") for pack in packs)
@@ -216,7 +216,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
     def _failed(self) -> None:
         if self.fail_fast:
             self.report.failed_fast = True
-            self.interrupts.stop()
+            self.stop.make()
 
 
 def _end_tune() -> None:
@@ -232,11 +232,11 @@ def _ray_lives() -> bool:
 
 
 def run_packs(
-    job: Job,
+    options: PackOptions,
     packs: Sequence[Pack],
     ask: Resources,
     folder: Path,
-    interrupts: Interrupts,
+    stop: StopRequest,
     max_failures: int,
     fail_fast: bool,
 ) -> RunReport:
@@ -249,7 +249,8 @@ def run_packs(
     tuner = tune.Tuner(
         tune.with_resources(trial, {"cpu": ask.cpus, "gpu": ask.gpus}),
         param_space={
-            "job": asdict(replace(job, stop_file=str(interrupts.stop_file))),
+            "options": asdict(options),
+            "stop_file": str(stop.file),
             "cells": tune.grid_search([list(pack.cells) for pack in packs]),
         },
         tune_config=tune.TuneConfig(
@@ -260,7 +261,7 @@ def run_packs(
             name=folder.name,
             storage_path=str(folder.parent),
             verbose=0,
-            callbacks=[_Watch(job.root, report, interrupts, fail_fast)],
+            callbacks=[_Watch(options.root, report, stop, fail_fast)],
             failure_config=tune.FailureConfig(max_failures=0 if fail_fast else max_failures),
         ),
     )

@@ -5,10 +5,7 @@ SIGINT, SIGTERM and SIGUSR1, which schedulers can send before a time limit, let 
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import torch
@@ -19,11 +16,11 @@ from sweeps.ledger.claims import HeldError, holder_of
 from sweeps.ledger.ledger import Ledger, LedgerError
 from sweeps.loggers.follower import Journal
 from sweeps.loggers.registry import LOGGERS
-from sweeps.planning.pack_options import Job
+from sweeps.planning.pack_options import PackOptions
 from sweeps.running.pack import Outcome, run_pack, tidy
+from sweeps.running.stop_request import WORKER_SIGNALS, StopRequest
 from sweeps.watching.live_progress import describe
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 WAIT_SECONDS = 5.0  # between looks at packs that others hold
 
 
@@ -31,46 +28,35 @@ def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tup
     """Train every recorded pack with pending cells that no live worker holds.
 
     Returns the signal that stopped it, if one did, and a line on each trouble with a pack's records or data, or with
-    what this machine can do, which leaves that pack to others. Looks again for as long as it finds work, since
+    what this machine lacks, which leaves that pack to others. Looks again for as long as it finds work, since
     holders die meanwhile; with `wait`, until every pack is done.
     """
-    stopped: list[int] = []
-    refused: dict[str, str] = {}  # packs that this worker cannot do, and why: it looks at each once
-    asked = threading.Event()
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        stopped.append(number)
-        asked.set()
-
-    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
-    try:
-        while not asked.is_set():
+    refused: dict[str, str] = {}  # packs that this worker cannot train, and why: it tries each once
+    with StopRequest(signals=WORKER_SIGNALS) as stop:
+        while not stop():
             outcomes: set[Outcome] = set()
             for request in ledger.requests():
-                job = Job.of(ledger.root, request, _device(request))
-                outcomes |= _work_request(ledger, job, request, asked, note, refused)
+                options = PackOptions.of(ledger.root, request, _device(request))
+                outcomes |= _work_request(ledger, options, request, stop, note, refused)
             if outcomes.isdisjoint(("complete", "failed")):
                 if not (wait and "held" in outcomes):
                     break
-                asked.wait(WAIT_SECONDS)
+                stop.wait(WAIT_SECONDS)
         tidy(ledger)
-        if not asked.is_set():
+        if not stop():
             try:
                 with Journal(_logs(ledger), ledger, note):
                     pass  # it catches up as it opens
             except (HeldError, SpecError) as error:
                 note(str(error))
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return stopped[0] if stopped else None, list(dict.fromkeys(refused.values()))
+    return stop.signal, list(dict.fromkeys(refused.values()))
 
 
 def _work_request(
     ledger: Ledger,
-    job: Job,
+    options: PackOptions,
     request: dict[str, Any],
-    asked: threading.Event,
+    stop: StopRequest,
     note: Callable[[str], None],
     refused: dict[str, str],
 ) -> set[Outcome]:
@@ -78,10 +64,10 @@ def _work_request(
     outcomes: set[Outcome] = set()
     for pack in ledger.packs([request]).values():
         open_cells = [cell for cell in pack.cells if ledger.state(cell) == "pending"]
-        if not open_cells or asked.is_set() or pack.id in refused:
+        if not open_cells or stop() or pack.id in refused:
             continue
         try:
-            outcome = run_pack(job, pack, asked.is_set, note)
+            outcome = run_pack(options, pack, stop, note)
         except (DataError, LedgerError, SpecError) as error:
             refused[pack.id] = str(error)
             continue

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sweeps.ledger.ledger import Ledger
-from sweeps.planning.pack_options import Job, jobs_by_data, load_data
+from sweeps.planning.pack_options import PackOptions, load_data, options_by_data
 from sweeps.trained.load import load_cell
 
 
@@ -33,8 +33,8 @@ def pictures(ledger: Ledger, cell_id: str, count: int = 10, seed: int = 0) -> Pi
     """
     trained = load_cell(ledger.cell_path(cell_id))
     model = trained.model
-    job = jobs_by_data(ledger).get(trained.cell.checksum, Job(str(ledger.root)))
-    data = load_data(job, trained.cell)
+    options = options_by_data(ledger).get(trained.cell.checksum, PackOptions(str(ledger.root)))
+    data = load_data(options, trained.cell)
     generator = torch.Generator().manual_seed(seed)
     dtype = next(model.parameters()).dtype
     noise = [torch.randn(1, count, *shape, generator=generator, dtype=dtype) for shape in model.latents]

@@ -16,7 +16,7 @@ from sweeps.grid.cell import SCHEMA, Cell
 from sweeps.ledger.atomic_files import write_json
 from sweeps.ledger.ledger import Ledger, LedgerError
 from sweeps.ledger.provenance import versions
-from sweeps.planning.pack_options import device_name, jobs_by_data, load_data
+from sweeps.planning.pack_options import device_name, load_data, options_by_data
 from sweeps.trained.load import load_cell
 
 MAX_STACK = 16  # models that are evaluated as one stack
@@ -31,7 +31,7 @@ class LaterBound:
 
     def __init__(self, ledger: Ledger, samples: int, examples: int, data_dir: Path | None, device: str) -> None:
         self.ledger, self.samples, self.examples = ledger, samples, examples
-        self._jobs = jobs_by_data(ledger, data_dir, device)
+        self._options = options_by_data(ledger, data_dir, device)
         self.groups = self._missing()
 
     @property
@@ -80,7 +80,7 @@ class LaterBound:
             done = self.ledger.evaluations(cell.id).get(self.samples)
             if record.state != "complete" or (done is not None and done["asked"] >= self.examples):
                 continue
-            if (self.ledger.cell_path(cell.id) / "weights.safetensors").is_file() and cell.checksum in self._jobs:
+            if (self.ledger.cell_path(cell.id) / "weights.safetensors").is_file() and cell.checksum in self._options:
                 key = (cell.checksum, cell.binarise, cell.model, cell.train.precision)
                 found.setdefault(key, []).append(cell)
             else:
@@ -90,9 +90,9 @@ class LaterBound:
         return [cells[i : i + MAX_STACK] for cells in found.values() for i in range(0, len(cells), MAX_STACK)]
 
     def _images(self, cell: Cell) -> torch.Tensor:
-        job = self._jobs[cell.checksum]
-        test = load_data(job, cell).test
-        return torch.from_numpy(test[choose_examples(len(test), self.examples)]).to(job.device)
+        options = self._options[cell.checksum]
+        test = load_data(options, cell).test
+        return torch.from_numpy(test[choose_examples(len(test), self.examples)]).to(options.device)
 
     def _model(self, cells: Sequence[Cell]) -> System:
         """Load the models of these cells as the members of one."""
@@ -100,4 +100,4 @@ class LaterBound:
         states = [model.state_dict() for model in models]
         model = build(cells[0].model, models[0].image, [0] * len(cells), dtype_of(models[0]))
         model.load_state_dict({name: torch.cat([state[name] for state in states]) for name in states[0]})
-        return model.to(self._jobs[cells[0].checksum].device)
+        return model.to(self._options[cells[0].checksum].device)

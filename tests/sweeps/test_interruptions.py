@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hvae_core.training.trainer import PackTrainer
 from sweeps.grid.sweep_spec import SweepSpec, rho_axis
 from sweeps.ledger.ledger import Ledger
-from sweeps.planning.pack_options import Job
+from sweeps.planning.pack_options import PackOptions
 from sweeps.planning.plan import plan_sweep, request_entry
 from sweeps.running.pack import run_pack
 
@@ -29,12 +29,12 @@ class CrashError(BaseException):
     """Nothing in the product catches it."""
 
 
-def job_of(ledger: Ledger, spec: SweepSpec) -> Job:
+def job_of(ledger: Ledger, spec: SweepSpec) -> PackOptions:
     references = ((spec.data[0].checksum, spec.data[0].reference),)
-    return Job(str(ledger.root), references=references, ll_examples=7, eval_every=1)
+    return PackOptions(str(ledger.root), references=references, ll_examples=7, eval_every=1)
 
 
-def invoke(ledger: Ledger, spec: SweepSpec, stop: Callable[[], bool] | None = None) -> None:
+def invoke(ledger: Ledger, spec: SweepSpec, stop: Callable[[], bool] = lambda: False) -> None:
     """Do what one invocation does, without Ray: repair, plan, record, train what is missing."""
     ledger.repair(spec.cells())
     plan = plan_sweep(ledger, spec)
@@ -90,7 +90,7 @@ def numbers(ledger: Ledger, spec: SweepSpec) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def checkpoint_at_every_look() -> Iterator[None]:
     with (
-        mock.patch("sweeps.running.pack.CHECKPOINT_SECONDS", 0.0),
+        mock.patch("sweeps.running.part.CHECKPOINT_SECONDS", 0.0),
         mock.patch("hvae_core.training.trainer.CHECKPOINT_SHARE", 1e9),
     ):
         yield

@@ -50,10 +50,13 @@ def named(text: str) -> Callable[..., str]:
 
 
 def patch_worker(module: Any) -> None:
-    module.CHECKPOINT_SECONDS = FAULTS.get("checkpoint_seconds", module.CHECKPOINT_SECONDS)
     removed = around(module.remove_checkpoints, named("checkpoints removing"), named("checkpoints removed"))
     module.remove_checkpoints = removed
     module.Claim.__exit__ = around(module.Claim.__exit__, named("claim releasing"), named("claim released"))
+
+
+def patch_part(module: Any) -> None:
+    module.CHECKPOINT_SECONDS = FAULTS.get("checkpoint_seconds", module.CHECKPOINT_SECONDS)
 
 
 def patch_ledger(module: Any) -> None:
@@ -140,6 +143,7 @@ def patch_clock(module: Any) -> None:
 
 PATCHES: dict[str, list[Callable[[Any], None]]] = {
     "sweeps.running.pack": [patch_worker],
+    "sweeps.running.part": [patch_part],
     "sweeps.ledger.atomic_files": [patch_files],
     "sweeps.ledger.ledger": [patch_ledger],
     "hvae_core.training.checkpoint": [patch_checkpoint],
@@ -179,5 +183,5 @@ if FAULTS:
 
         time.time = set_back
         time.time_ns = lambda: int(set_back() * 1e9)
-        for _module in ("sweeps.ledger.claims", "sweeps.running.driver", "sweeps.planning.plan", "sweeps.running.pack"):
+        for _module in ("sweeps.ledger.claims", "sweeps.running.driver", "sweeps.planning.plan", "sweeps.running.part"):
             PATCHES.setdefault(_module, []).append(patch_clock)

@@ -17,6 +17,7 @@ from hvae_core.families.base import Family
 from hvae_core.families.registry import parse_model
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.checkpoint import save_checkpoint
+from hvae_core.training.follower import Follower
 from hvae_core.training.minibatches import Minibatches
 from hvae_core.training.trainer import Interrupted, PackTrainer, train_pack
 
@@ -98,14 +99,15 @@ def test_cadence_changes_no_number(bars: Dataset, tmp_path: Path) -> None:
 
 
 def test_a_stop_writes_a_checkpoint_first(bars: Dataset, tmp_path: Path) -> None:
-    calls = []
+    class Second(Follower):
+        asked = 0
 
-    def stop() -> bool:
-        calls.append(1)
-        return len(calls) == 2
+        def should_stop(self) -> bool:
+            self.asked += 1
+            return self.asked == 2
 
     with pytest.raises(Interrupted, match="step 10 of 20"):
-        train_pack(SPEC, MEMBERS, RUN, bars, eval_every=5, checkpoints=tmp_path, should_stop=stop)
+        train_pack(SPEC, MEMBERS, RUN, bars, eval_every=5, checkpoints=tmp_path, follower=Second())
     assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-10"]
     finished = train_pack(SPEC, MEMBERS, RUN, bars, eval_every=5, checkpoints=tmp_path)
     assert [row["step"] for row in finished.history[0]] == [5, 10, 15, 20]
@@ -182,12 +184,15 @@ def test_checkpoints_take_their_share_of_the_time_and_no_more(
 def test_nothing_of_training_but_the_model_stays(bars: Dataset) -> None:
     """Moments, data and, on a GPU, the recording go with the trainer; no cycle waits for the collector."""
     trainers: list[weakref.ref[PackTrainer]] = []
+
+    class Watcher(Follower):
+        def evaluated(self, trainer: PackTrainer) -> None:
+            trainers.append(weakref.ref(trainer))
+
     gc.collect()
     gc.disable()
     try:
-        trained = train_pack(
-            SPEC, MEMBERS, RUN, bars, on_evaluation=lambda trainer: trainers.append(weakref.ref(trainer))
-        )
+        trained = train_pack(SPEC, MEMBERS, RUN, bars, follower=Watcher())
         assert trainers
         assert all(trainer() is None for trainer in trainers)
     finally:
@@ -201,10 +206,15 @@ def test_a_checkpoint_of_another_kind_of_device_is_refused_and_kept(bars: Datase
     begun.advance()
     streams = [[state[:16] for state in each] for each in begun.state()["streams"]]
     save_checkpoint(tmp_path, 1, {**begun.state(), "device": "cuda", "streams": streams})
-    said: list[str] = []
+    noted: list[str] = []
+
+    class Listener(Follower):
+        def note(self, line: str) -> None:
+            noted.append(line)
+
     with pytest.raises(SpecError, match="device: 'cpu' is not allowed here; .* holds checkpoints of 'cuda'"):
-        train_pack(SPEC, MEMBERS, RUN, bars, checkpoints=tmp_path, note=said.append)
-    assert not said
+        train_pack(SPEC, MEMBERS, RUN, bars, checkpoints=tmp_path, follower=Listener())
+    assert not noted
     assert (tmp_path / "checkpoint-1").is_dir()
 
 

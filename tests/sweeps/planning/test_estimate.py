@@ -12,7 +12,7 @@ from sweeps.grid.sweep_spec import SweepSpec, rho_axis
 from sweeps.ledger.ledger import Ledger
 from sweeps.planning import estimate as module
 from sweeps.planning.estimate import Estimate, estimate, probe
-from sweeps.planning.pack_options import Job
+from sweeps.planning.pack_options import PackOptions
 from sweeps.planning.plan import plan_sweep, request_entry
 from sweeps.planning.resources import Resources
 
@@ -97,14 +97,14 @@ def test_wall_time_lies_between_the_bounds_of_any_schedule(seconds: list[float],
 
 def test_timed_steps_fill_what_complete_cells_leave_open(ledger: Ledger, spec: SweepSpec, result: Make) -> None:
     """In a process of its own, real steps: a positive time, used only for the shape that nothing tells of."""
-    job = Job(str(ledger.root), references=((spec.data[0].checksum, spec.data[0].reference),))
+    options = PackOptions(str(ledger.root), references=((spec.data[0].checksum, spec.data[0].reference),))
     record(ledger, spec, result, seconds=1.2)
     other = replace(spec, train=replace(spec.train, batch_size=9))
     for wanted, asked, basis in ((spec, {}, "complete cells"), (other, {"mlp2x3h6"}, "timed steps")):
         longer = replace(wanted, train=replace(wanted.train, steps=1000))
         plan = plan_sweep(ledger, longer)
         packs = plan.packs(ledger)
-        speeds = probe(job, ledger, plan, packs, "cpu")
+        speeds = probe(options, ledger, plan, packs, "cpu")
         assert len(speeds) == len(asked)
         found = estimate(ledger, plan, packs, 1, "cpu", speeds)
         assert found.wall_seconds is not None

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.grid.sweep_spec import SweepSpec
-from sweeps.planning.pack_options import Job
+from sweeps.planning.pack_options import PackOptions
 from sweeps.planning.plan import request_entry
 
 
@@ -17,4 +17,4 @@ def test_a_worker_computes_on_the_cores_that_the_request_gives_a_trial(
 ) -> None:
     monkeypatch.setattr("sweeps.planning.pack_options.usable_cpus", lambda: 3)
     entry = request_entry(spec, [], {"cpus_per_trial": asked})
-    assert Job.of(Path("results"), entry, device).threads == threads
+    assert PackOptions.of(Path("results"), entry, device).threads == threads

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-import sweeps.running.pack as module
+import sweeps.running.part as module
 from hvae_core.data import DataError, Dataset
 from hvae_core.evaluation.evaluate import evaluate
 from hvae_core.training.trainer import train_pack
@@ -17,14 +17,14 @@ from sweeps import load_cell
 from sweeps.grid.sweep_spec import SweepSpec
 from sweeps.ledger.claims import Claim
 from sweeps.ledger.ledger import Ledger, LedgerError, Pack
-from sweeps.planning.pack_options import Job
+from sweeps.planning.pack_options import PackOptions
 from sweeps.planning.plan import plan_sweep, request_entry
 from sweeps.running.pack import run_pack
 
 
 @pytest.fixture
-def job(ledger: Ledger, spec: SweepSpec) -> Job:
-    return Job(str(ledger.root), references=((spec.data[0].checksum, spec.data[0].reference),), ll_examples=7)
+def options(ledger: Ledger, spec: SweepSpec) -> PackOptions:
+    return PackOptions(str(ledger.root), references=((spec.data[0].checksum, spec.data[0].reference),), ll_examples=7)
 
 
 @pytest.fixture
@@ -42,8 +42,10 @@ def read(ledger: Ledger, cell_id: str) -> dict[str, object]:
     }
 
 
-def test_a_pack_becomes_one_record_per_cell(ledger: Ledger, spec: SweepSpec, job: Job, packs: list[Pack]) -> None:
-    assert run_pack(replace(job, eval_every=5), packs[0]) == "complete"
+def test_a_pack_becomes_one_record_per_cell(
+    ledger: Ledger, spec: SweepSpec, options: PackOptions, packs: list[Pack]
+) -> None:
+    assert run_pack(replace(options, eval_every=5), packs[0]) == "complete"
     for cell_id in packs[0].cells:
         record = ledger.record(cell_id)
         assert record is not None
@@ -65,9 +67,11 @@ def test_a_pack_becomes_one_record_per_cell(ledger: Ledger, spec: SweepSpec, job
     assert not ledger.pack_path(packs[0].id).exists(), "checkpoints go when a pack is complete"
 
 
-def test_a_loaded_cell_is_the_measured_model(ledger: Ledger, bars: Dataset, job: Job, packs: list[Pack]) -> None:
+def test_a_loaded_cell_is_the_measured_model(
+    ledger: Ledger, bars: Dataset, options: PackOptions, packs: list[Pack]
+) -> None:
     """Load one member alone from its folder and measure it again: the record's numbers."""
-    run_pack(job, packs[1])
+    run_pack(options, packs[1])
     for cell_id in packs[1].cells:
         record = ledger.record(cell_id)
         assert record is not None
@@ -79,8 +83,8 @@ def test_a_loaded_cell_is_the_measured_model(ledger: Ledger, bars: Dataset, job:
             assert record.result[name] == pytest.approx(value, abs=1e-4), name
 
 
-def test_weights_that_are_none_are_refused_in_one_line(ledger: Ledger, job: Job, packs: list[Pack]) -> None:
-    run_pack(job, packs[0])
+def test_weights_that_are_none_are_refused_in_one_line(ledger: Ledger, options: PackOptions, packs: list[Pack]) -> None:
+    run_pack(options, packs[0])
     folder = ledger.cell_path(packs[0].cells[0])
     file = folder / "weights.safetensors"
     for damage in (b"", file.read_bytes()[:-8], b"\x80\x04garbage", None):
@@ -94,7 +98,12 @@ def test_weights_that_are_none_are_refused_in_one_line(ledger: Ledger, job: Job,
 
 
 def test_a_stopped_pack_goes_on_to_the_same_bits(
-    ledger: Ledger, spec: SweepSpec, job: Job, packs: list[Pack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger,
+    spec: SweepSpec,
+    options: PackOptions,
+    packs: list[Pack],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Stopped before the end and run again: every file of every cell as in an undisturbed run elsewhere."""
     asked = [0]
@@ -103,7 +112,7 @@ def test_a_stopped_pack_goes_on_to_the_same_bits(
         asked[0] += 1
         return asked[0] > 2
 
-    eager = replace(job, eval_every=4)
+    eager = replace(options, eval_every=4)
     assert run_pack(eager, packs[0], stop) == "stopped"
     assert {ledger.state(cell) for cell in packs[0].cells} == {"pending"}
     assert list(ledger.pack_path(packs[0].id).glob("checkpoint-*"))
@@ -117,7 +126,7 @@ def test_a_stopped_pack_goes_on_to_the_same_bits(
 
 
 def test_killed_between_two_records_the_rest_follows_in_the_same_company(
-    ledger: Ledger, job: Job, packs: list[Pack], monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, options: PackOptions, packs: list[Pack], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = packs[0].cells
     complete = Ledger.complete
@@ -130,10 +139,10 @@ def test_killed_between_two_records_the_rest_follows_in_the_same_company(
     with monkeypatch.context() as patch:
         patch.setattr(Ledger, "complete", killed)
         with pytest.raises(KeyboardInterrupt):
-            run_pack(job, packs[0])
+            run_pack(options, packs[0])
     before = (ledger.cell_path(first) / "result.json").stat().st_mtime_ns
     assert (ledger.state(first), ledger.state(second)) == ("complete", "pending")
-    assert run_pack(job, packs[0]) == "complete"
+    assert run_pack(options, packs[0]) == "complete"
     assert (ledger.cell_path(first) / "result.json").stat().st_mtime_ns == before
     record = ledger.record(second)
     assert record is not None
@@ -141,20 +150,20 @@ def test_killed_between_two_records_the_rest_follows_in_the_same_company(
     assert record.result["pack_size"] == 2
 
 
-def test_a_held_pack_is_left_to_its_holder(ledger: Ledger, job: Job, packs: list[Pack]) -> None:
+def test_a_held_pack_is_left_to_its_holder(ledger: Ledger, options: PackOptions, packs: list[Pack]) -> None:
     with Claim(ledger.pack_path(packs[0].id) / "claim"):
-        assert run_pack(job, packs[0]) == "held"
+        assert run_pack(options, packs[0]) == "held"
     assert ledger.state(packs[0].cells[0]) == "pending"
 
 
 def test_what_training_raises_is_recorded_with_its_last_lines(
-    ledger: Ledger, job: Job, packs: list[Pack], monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, options: PackOptions, packs: list[Pack], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*args: object, **kwargs: object) -> None:
         raise RuntimeError("the reason")
 
     monkeypatch.setattr(module, "train_pack", broken)
-    assert run_pack(job, packs[0]) == "failed"
+    assert run_pack(options, packs[0]) == "failed"
     record = ledger.record(packs[0].cells[0])
     assert record is not None
     assert record.failure is not None
@@ -163,13 +172,13 @@ def test_what_training_raises_is_recorded_with_its_last_lines(
     assert ledger.state(packs[1].cells[0]) == "pending"
 
 
-def test_a_diverged_member_is_recorded_alone(ledger: Ledger, spec: SweepSpec, job: Job) -> None:
+def test_a_diverged_member_is_recorded_alone(ledger: Ledger, spec: SweepSpec, options: PackOptions) -> None:
     """A learning rate that no float survives takes every member; a NaN put into one member takes only that one."""
     wild = replace(spec, train=replace(spec.train, lr=1e30))
     plan = plan_sweep(ledger, wild)
     packs = plan.packs(ledger)
     ledger.add_request(request_entry(wild, packs, {}), plan.cells)
-    assert run_pack(job, packs[0]) == "failed"
+    assert run_pack(options, packs[0]) == "failed"
     record = ledger.record(packs[0].cells[0])
     assert record is not None
     assert record.state == "diverged"
@@ -178,7 +187,7 @@ def test_a_diverged_member_is_recorded_alone(ledger: Ledger, spec: SweepSpec, jo
 
 
 def test_trouble_with_disk_or_data_is_no_failure_of_the_cells(
-    ledger: Ledger, spec: SweepSpec, job: Job, packs: list[Pack], monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, spec: SweepSpec, options: PackOptions, packs: list[Pack], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
@@ -186,18 +195,18 @@ def test_trouble_with_disk_or_data_is_no_failure_of_the_cells(
     with monkeypatch.context() as patch:
         patch.setattr(module, "train_pack", full)
         with pytest.raises(OSError, match="No space"):
-            run_pack(job, packs[0])
+            run_pack(options, packs[0])
     assert ledger.state(packs[0].cells[0]) == "pending"
     images = dict(np.load(spec.data[0].reference))
     images["train"][0] ^= 1
     np.savez(spec.data[0].reference, **images)
     with pytest.raises(DataError, match="changed since it was planned"):
-        run_pack(job, packs[0])
+        run_pack(options, packs[0])
     assert ledger.state(packs[0].cells[0]) == "pending"
 
 
-def test_bound_can_be_left_out_and_weights_too(ledger: Ledger, job: Job, packs: list[Pack]) -> None:
-    assert run_pack(replace(job, ll_examples=0, keep="none"), packs[0]) == "complete"
+def test_bound_can_be_left_out_and_weights_too(ledger: Ledger, options: PackOptions, packs: list[Pack]) -> None:
+    assert run_pack(replace(options, ll_examples=0, keep="none"), packs[0]) == "complete"
     record = ledger.record(packs[0].cells[0])
     assert record is not None
     assert record.result is not None
@@ -217,19 +226,19 @@ def test_bound_can_be_left_out_and_weights_too(ledger: Ledger, job: Job, packs: 
 def test_a_pack_that_does_not_fit_into_memory_is_trained_in_parts(
     ledger: Ledger,
     spec: SweepSpec,
-    job: Job,
+    options: PackOptions,
     packs: list[Pack],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
 ) -> None:
     """Four members where two fit: halved once; stopped in the second half it goes on in halves, to the same bits."""
-    whole, job = Pack(packs[0].cells + packs[1].cells), replace(job, eval_every=4)
+    whole, options = Pack(packs[0].cells + packs[1].cells), replace(options, eval_every=4)
     halves = Ledger(tmp_path / "halves")
     halves.root.mkdir()
     halves.add_request(request_entry(spec, [], {}), spec.cells())
     for n in (0, 2):
-        assert run_pack(replace(job, root=str(halves.root)), Pack(whole.cells[n : n + 2])) == "complete"
+        assert run_pack(replace(options, root=str(halves.root)), Pack(whole.cells[n : n + 2])) == "complete"
     sizes, said = list[int](), list[str]()
 
     def scarce(spec, members, *rest, **keywords):  # type: ignore[no-untyped-def]
@@ -239,9 +248,9 @@ def test_a_pack_that_does_not_fit_into_memory_is_trained_in_parts(
         return train_pack(spec, members, *rest, **keywords)
 
     monkeypatch.setattr(module, "train_pack", scarce)
-    assert run_pack(job, whole, lambda: len(sizes) == 3, said.append) == "stopped"
+    assert run_pack(options, whole, lambda: len(sizes) == 3, said.append) == "stopped"
     assert [ledger.state(cell) for cell in whole.cells] == ["complete", "complete", "pending", "pending"]
-    assert run_pack(job, whole, note=said.append) == "complete"
+    assert run_pack(options, whole, note=said.append) == "complete"
     assert sizes == [4, 2, 2, 2]
     assert said == [f"pack {whole.id}: 4 models do not fit into memory at once; trained in 2 parts"]
     for cell in whole.cells:
@@ -250,11 +259,11 @@ def test_a_pack_that_does_not_fit_into_memory_is_trained_in_parts(
 
 
 def test_a_model_that_does_not_fit_alone_fails(
-    ledger: Ledger, job: Job, packs: list[Pack], monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, options: PackOptions, packs: list[Pack], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*rest: object, **keywords: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(module, "train_pack", full)
-    assert run_pack(job, packs[0]) == "failed"
+    assert run_pack(options, packs[0]) == "failed"
     assert {ledger.state(cell) for cell in packs[0].cells} == {"failed"}

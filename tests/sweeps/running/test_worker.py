@@ -21,7 +21,7 @@ from hvae_core.data import load_dataset
 from sweeps.grid.sweep_spec import DataSource, SweepSpec
 from sweeps.ledger.claims import Claim
 from sweeps.ledger.ledger import Ledger, Pack
-from sweeps.planning.pack_options import Job
+from sweeps.planning.pack_options import PackOptions
 from sweeps.planning.plan import plan_sweep, request_entry
 from sweeps.running.pack import run_pack
 from sweeps.running.worker import _device, held_elsewhere, work_through
@@ -126,9 +126,9 @@ def test_data_that_are_gone_keep_no_worker_from_the_rest(
     """It looks at each pack that it cannot do once: while it holds such a claim, those who could do it see it taken."""
     tried: list[str] = []
 
-    def train(job: Job, pack: Pack, *more: Any) -> str:
+    def train(options: PackOptions, pack: Pack, *more: Any) -> str:
         tried.append(pack.id)
-        return run_pack(job, pack, *more)
+        return run_pack(options, pack, *more)
 
     monkeypatch.setattr("sweeps.running.worker.run_pack", train)
     planned(ledger, spec)
@@ -165,8 +165,8 @@ def test_a_worker_that_does_not_wait_looks_again_after_work(
     holder = Claim(ledger.pack_path(first.id) / "claim")
     holder.__enter__()
 
-    def train(job: Job, pack: Pack, *more: Any) -> str:
-        outcome = run_pack(job, pack, *more)
+    def train(options: PackOptions, pack: Pack, *more: Any) -> str:
+        outcome = run_pack(options, pack, *more)
         if pack == second:
             holder.__exit__(None, None, None)
         return outcome

@@ -8,7 +8,7 @@ from hvae_core.data import DataError, Dataset
 from sweeps import load_cell
 from sweeps.grid.sweep_spec import SweepSpec
 from sweeps.ledger.ledger import Ledger
-from sweeps.planning.pack_options import Job
+from sweeps.planning.pack_options import PackOptions
 from sweeps.planning.plan import plan_sweep, request_entry
 from sweeps.running.pack import run_pack
 from sweeps.trained.drawings import pictures
@@ -19,7 +19,7 @@ def trained(ledger: Ledger, spec: SweepSpec) -> Ledger:
     plan = plan_sweep(ledger, spec)
     packs = plan.packs(ledger)
     ledger.add_request(request_entry(spec, packs, {}), plan.cells)
-    run_pack(Job(str(ledger.root), references=((spec.data[0].checksum, spec.data[0].reference),)), packs[0])
+    run_pack(PackOptions(str(ledger.root), references=((spec.data[0].checksum, spec.data[0].reference),)), packs[0])
     return ledger
 
 

@@ -13,7 +13,7 @@ from hvae_core.evaluation.bounds import importance_bound
 from sweeps import load_cell
 from sweeps.grid.sweep_spec import SweepSpec
 from sweeps.ledger.ledger import Ledger, LedgerError
-from sweeps.planning.pack_options import Job
+from sweeps.planning.pack_options import PackOptions
 from sweeps.planning.plan import plan_sweep, request_entry
 from sweeps.running.pack import run_pack
 from sweeps.trained.later_bounds import LaterBound
@@ -25,7 +25,7 @@ def trained(ledger: Ledger, spec: SweepSpec) -> Ledger:
     packs = plan.packs(ledger)
     ledger.add_request(request_entry(spec, packs, {}), plan.cells)
     for pack in packs:
-        run_pack(Job(str(ledger.root), references=((spec.data[0].checksum, spec.data[0].reference),)), pack)
+        run_pack(PackOptions(str(ledger.root), references=((spec.data[0].checksum, spec.data[0].reference),)), pack)
     return ledger
 
 
