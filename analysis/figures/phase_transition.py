@@ -29,7 +29,6 @@ from analysis.figures.legend import panel_legend
 from analysis.figures.rho_axis import set_rho_axis
 from analysis.frames.curves import Curve, curves
 from analysis.summaries.critical import CriticalRho
-from analysis.summaries.summary import summarise
 
 MAX_MODELS = 4
 PANELS = {"kl_top": 1.6, "au_top": 0.7, "elbo": 1.1}  # height in inches
@@ -80,11 +79,11 @@ class Column:
 
 
 def draw_phase_transition(
-    frame: pd.DataFrame, critical: pd.DataFrame | None = None, *, title: bool = True, x_scale: str = "auto"
+    frame: pd.DataFrame, summary: pd.DataFrame, critical: pd.DataFrame, *, title: bool = True, x_scale: str = "auto"
 ) -> Figure:
     """Draw the figure of a tidy frame: 3.35 inches wide for one model, 7 for two to four; more are left out.
 
-    `critical` is what `CriticalRho` made of the frame, computed here if not given. `x_scale` is auto, linear or
+    `summary` is what `summarise` made of the frame, `critical` what `CriticalRho` did. `x_scale` is auto, linear or
     stretched (see `rho_axis`). KL and ELBO are in nats per example. Raises ValueError if no cell is complete.
     """
     drawn = [curve for curve in curves(frame) if len(curve.complete)]
@@ -92,12 +91,11 @@ def draw_phase_transition(
         raise ValueError("nothing to draw: no cell is complete")
     models = models_drawn(drawn)
     drawn = [curve for curve in drawn if curve["model"] in models]
-    summary = {curve.key: curve for curve in curves(summarise(frame))}
-    found = CriticalRho()(frame) if critical is None else critical
-    thresholds = {curve.key: curve.rows.iloc[0] for curve in curves(found)}
+    by_curve = {curve.key: curve for curve in curves(summary)}
+    thresholds = {curve.key: curve.rows.iloc[0] for curve in curves(critical)}
     looks = _looks(drawn)
     with style.paper_style():
-        columns = _columns(drawn, models, thresholds, summary, looks)
+        columns = _columns(drawn, models, thresholds, by_curve, looks)
         figure = _figure(columns, title)
         rhos = sorted({float(rho) for curve in drawn for rho in curve.rows["rho"]})
         for i, column in enumerate(columns):
@@ -105,7 +103,7 @@ def draw_phase_transition(
             for curve in column.curves:
                 best = column.best[curve.data]
                 _draw_seeds(axes, below_best(curve.complete, best), looks[curve.key])
-                _draw_curve(axes, below_best(summary[curve.key].rows, best), looks[curve.key])
+                _draw_curve(axes, below_best(by_curve[curve.key].rows, best), looks[curve.key])
                 _draw_critical(axes["kl_top"], thresholds[curve.key], looks[curve.key])
             _scale_panels(axes, column, looks)
             stretched = set_rho_axis(list(axes.values()), rhos, column.inches, x_scale)

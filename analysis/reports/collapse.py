@@ -15,9 +15,9 @@ import pandas as pd
 
 from analysis.figures.collapse import DEFINITIONS, MAX_RHOS, Active, draw_collapse, rhos_drawn
 from analysis.frames.curves import Curve
-from analysis.frames.gather import GatherError, gather
-from analysis.frames.select import keep_only
+from analysis.frames.gather import GatherError
 from analysis.reports.output import write_files
+from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
 from analysis.summaries.depth_width import STATES, blocks, depth_width_table, some
 from analysis.words.curves import curve_in_words, curves_in_words
@@ -30,28 +30,17 @@ SAID = ("dataset", "source", "binarise", "hidden", "ou_samples", "steps", "rho",
 _MAX_FILE_NAME = 100
 
 
-def collapse(
-    directories: Sequence[Path],
-    out: Path | None = None,
-    formats: Sequence[str] = ("png", "pdf"),
-    title: bool = True,
-    datasets: Sequence[str] = (),
-    models: Sequence[str] = (),
-    active: Active = "mean",
-    rhos: Sequence[float] = (),
-) -> Report:
-    """Gather results directories and write one figure per block, to `<first directory>/figures` unless `out` differs.
+def report(request: PlotRequest, *, active: Active = "mean") -> Report:
+    """Gather results directories and write one figure per block.
 
     One block is `collapse.<format>`; several are `collapse-<dataset>.<format>`, with what else tells them apart.
-    `collapse.csv` holds the numbers of all. `datasets` (each `name` or `name:source`), `models` and `rhos` keep only
-    those; none keeps all. `active` chooses the definition that is drawn: au_i (mean) or au_path_i (path). Raises
-    GatherError where there is nothing to plot, ValueError for an unknown format or definition, OSError where nothing
-    can be written.
+    `collapse.csv` holds the numbers of all. `active` chooses the definition that is drawn: au_i (mean) or au_path_i
+    (path). Raises GatherError where there is nothing to plot, ValueError for an unknown format or definition, OSError
+    where nothing can be written.
     """
     if active not in DEFINITIONS:
         raise ValueError(f"active: {active!r} is not allowed; it must be {' or '.join(DEFINITIONS)}")
-    gathered = gather(directories)
-    frame = keep_only(gathered.frame, datasets, models, rhos)
+    gathered, frame = request.gather()
     require_complete(frame)
     every, notes = blocks(frame)
     drawn = [block for block in every if len(block.complete)]
@@ -60,12 +49,11 @@ def collapse(
     if not drawn:
         more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
         raise GatherError(f"nothing to plot: no depth-width grid has a complete cell: {notes[0]}{more}")
-    directory = directories[0] / "figures" if out is None else out
     whole, files = depth_width_table(drawn), list[Path]()
     for table, name, words in zip(tables, _file_names(drawn), _words(drawn), strict=True):
-        figure = draw_collapse(table, words, active=active, title=title)
+        figure = draw_collapse(table, words, active=active, title=request.title)
         behind = {NAME: whole} if table is tables[-1] else {}
-        files += write_files(figure, directory, name, formats, behind)
+        files += write_files(figure, request.directory, name, request.formats, behind)
     units = [f"{DEFINITIONS[active]}_{name}" for name in ("top", "top_fraction", "total", "total_fraction")]
     return Report(files, gathered.notes + notes, whole, printed(whole, (*SAID, *units, "elbo")))
 

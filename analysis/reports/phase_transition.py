@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from analysis.figures.phase_transition import MAX_MODELS, draw_phase_transition, models_drawn
 from analysis.frames.curves import Curve, curves
-from analysis.frames.gather import gather
 from analysis.frames.matched_beta import on_rho_axis
-from analysis.frames.select import keep_only
 from analysis.reports.output import write_files
+from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
 from analysis.summaries.critical import TOO_FEW, CriticalRho
 from analysis.summaries.summary import summarise
@@ -26,30 +24,21 @@ PRINTED = (  # of the table of critical values, with the settings that tell its 
 )
 
 
-def phase_transition(
-    directories: Sequence[Path],
-    out: Path | None = None,
-    formats: Sequence[str] = ("png", "pdf"),
-    title: bool = True,
-    datasets: Sequence[str] = (),
-    models: Sequence[str] = (),
-) -> Report:
-    """Gather results directories and write the figure, to `<first directory>/figures` unless `out` says otherwise.
+def report(request: PlotRequest) -> Report:
+    """Gather results directories and write the figure.
 
     Writes `phase-transition.<format>`, `phase-transition.csv` (the summary behind it) and
     `phase-transition-critical.csv`, which is the report's table: the critical rho of each curve (see `CriticalRho`).
-    `datasets` (each `name` or `name:source`) and `models` keep only those; none keeps all. Raises GatherError where
-    there is nothing to plot, ValueError for an unknown format, OSError where nothing can be written.
+    Raises GatherError where there is nothing to plot, ValueError for an unknown format, OSError where nothing can be
+    written.
     """
-    gathered = gather(directories)
-    frame = keep_only(gathered.frame, datasets, models)
+    gathered, frame = request.gather()
     require_complete(frame)
     frame = on_rho_axis(frame)
     critical, summary = CriticalRho()(frame), summarise(frame)
-    figure = draw_phase_transition(frame, critical, title=title)
-    directory = directories[0] / "figures" if out is None else out
+    figure = draw_phase_transition(frame, summary, critical, title=request.title)
     tables = {NAME: summary, f"{NAME}-critical": critical}
-    files = write_files(figure, directory, NAME, formats, tables)
+    files = write_files(figure, request.directory, NAME, request.formats, tables)
     text = printed(critical.assign(beta_top=_betas(summary)), PRINTED)
     notes = gathered.notes + _left_out(curves(frame))
     if (critical["verdict"] == TOO_FEW).all():

@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 from analysis.figures import style
 from analysis.figures.legend import wrapped
 from analysis.frames.curves import curves
-from analysis.frames.gather import GatherError, gather
-from analysis.frames.select import keep_only
+from analysis.frames.gather import GatherError
 from analysis.reports.output import write_files
+from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
 from analysis.words.curves import curve_in_words, curves_in_words
 from analysis.words.incomplete import require_complete
@@ -57,30 +57,20 @@ class Row:
         return cls(label_of(cell), (drawn.samples, drawn.top, tests))
 
 
-def samples(
-    directories: Sequence[Path],
-    out: Path | None = None,
-    formats: Sequence[str] = ("png", "pdf"),
-    title: bool = True,
-    datasets: Sequence[str] = (),
-    models: Sequence[str] = (),
-    cells: Sequence[str] = (),
-) -> Report:
+def report(request: PlotRequest, *, cells: Sequence[str] = ()) -> Report:
     """Gather results directories, let cells draw, and write `samples.<format>` and `samples.csv`, their rows.
 
-    They go to `<first directory>/figures` unless `out` says otherwise. `datasets` (each `name` or `name:source`) and
-    `models` keep only those; `cells` are beginnings of ids, none leaves the choice to `spread_over_rho`. Raises
-    GatherError where there is nothing to draw, LedgerError where the weights of a cell are gone, ValueError for an
-    unknown format, OSError where nothing can be written.
+    `cells` are beginnings of ids, none leaves the choice to `spread_over_rho`. Raises GatherError where there is
+    nothing to draw, LedgerError where the weights of a cell are gone, ValueError for an unknown format, OSError where
+    nothing can be written.
     """
-    gathered = gather(directories)
-    frame = keep_only(gathered.frame, datasets, models)
+    gathered, frame = request.gather()
     require_complete(frame)
     complete = frame[frame["state"] == "complete"]
     chosen, notes = (named(complete, cells), list[str]()) if cells else spread_over_rho(complete)
     rows = [Row.of(cell, gathered.directories[cell["cell_id"]]) for _, cell in chosen.iterrows()]
-    directory = directories[0] / "figures" if out is None else out
-    files = write_files(draw_samples(rows, title), directory, NAME, formats, {NAME: chosen})
+    figure = draw_samples(rows, request.title)
+    files = write_files(figure, request.directory, NAME, request.formats, {NAME: chosen})
     return Report(files, gathered.notes + notes, chosen, printed(chosen, PRINTED))
 
 

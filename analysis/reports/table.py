@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analysis.frames.configurations import Configuration, configurations
-from analysis.frames.gather import gather
-from analysis.frames.select import keep_only
 from analysis.reports.output import csv_bytes, write_all
+from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
 from analysis.summaries.seed_means import TableRow, tidy
 from analysis.tables.latex import latex
@@ -29,29 +27,19 @@ ORIGIN = "these results"
 QUOTED_COLUMNS = ("quoted_model", "quoted", "quoted_value", "quoted_spread")
 
 
-def table(
-    directories: Sequence[Path],
-    out: Path | None = None,
-    style: str = "markdown",
-    context: bool = False,
-    datasets: Sequence[str] = (),
-    models: Sequence[str] = (),
-) -> Report:
+def report(request: PlotRequest, *, style: str = "markdown", context: bool = False) -> Report:
     """Gather results directories and write `table.md`, `table.tex` or `table.csv`; the report's text is its content.
 
-    It goes to `<first directory>/figures` unless `out` says otherwise. One row per configuration that has complete
-    cells, one table per data set and binarisation. `context` adds what other papers are quoted for; `datasets` (each
-    `name` or `name:source`) and `models` keep only those. Raises GatherError where there is nothing to tabulate,
-    ValueError for an unknown style, OSError where nothing can be written.
+    One row per configuration that has complete cells, one table per data set and binarisation. `context` adds what
+    other papers are quoted for. Raises GatherError where there is nothing to tabulate, ValueError for an unknown style,
+    OSError where nothing can be written.
     """
     if style not in STYLES:
         raise ValueError(f"style: {style!r} is not allowed; it must be {', '.join(STYLES)}")
-    gathered = gather(directories)
-    frame = keep_only(gathered.frame, datasets, models)
+    gathered, frame = request.gather()
     require_complete(frame)
     numbers, text = tabulate(frame, style, context)
-    directory = directories[0] / "figures" if out is None else out
-    files = write_all(directory, {f"{NAME}.{STYLES[style]}": text.encode()})
+    files = write_all(request.directory, {f"{NAME}.{STYLES[style]}": text.encode()})
     return Report(files, gathered.notes + _left_out(frame), numbers, text)
 
 

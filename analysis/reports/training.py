@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,10 +10,10 @@ import pandas as pd
 from analysis.figures.training import draw_training
 from analysis.figures.training_layout import left_out
 from analysis.frames.configurations import Configuration, configurations
-from analysis.frames.gather import GatherError, gather
+from analysis.frames.gather import GatherError
 from analysis.frames.histories import histories
-from analysis.frames.select import keep_only
 from analysis.reports.output import write_files
+from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
 from analysis.summaries.trajectories import LEAST, Trajectory, tabulate, trajectories
 from analysis.words.incomplete import counted
@@ -37,49 +36,44 @@ PRINTED = (
 )
 
 
-def training(
-    directories: Sequence[Path],
-    out: Path | None = None,
-    formats: Sequence[str] = ("png", "pdf"),
-    title: bool = True,
-    datasets: Sequence[str] = (),
-    models: Sequence[str] = (),
-    rhos: Sequence[float] = (),
-) -> Report:
-    """Gather results directories and write `training.png|pdf|svg` and `training.csv`.
+def report(request: PlotRequest) -> Report:
+    """Gather results directories and write `training.<format>` and `training.csv`.
 
-    They go to `<first directory>/figures` unless `out` says otherwise. `datasets` (each `name` or `name:source`),
-    `models` and `rhos` keep only those; none keeps all. The report's table and text have a row per curve: where it
-    ends. Raises GatherError where there is nothing to plot, ValueError for an unknown format, OSError where nothing
-    can be written.
+    The report's table and text have a row per curve: where it ends. Raises GatherError where there is nothing to plot,
+    ValueError for an unknown format, OSError where nothing can be written.
     """
-    gathered = gather(directories)
-    frame = keep_only(gathered.frame, datasets, models, rhos)
-    known, damaged = histories(directories, frame)
-    groups: dict[tuple[Any, ...], list[Configuration]] = {}
-    for each in configurations(frame):
-        groups.setdefault(each.group, []).append(each)
-    found = [curve for group in groups.values() for one in group for curve in trajectories(one, known)]
-    if not found:
+    gathered, frame = request.gather()
+    known, damaged = histories(request.results, frame)
+    groups = _groups(frame)
+    drawn = [curve for group in groups for one in group for curve in trajectories(one, known)]
+    if not drawn:
         raise GatherError(
             f"nothing to plot: none of {len(frame)} cells has {LEAST} evaluations in its history; {_ADVICE}"
         )
-    directory = directories[0] / "figures" if out is None else out
-    figure = draw_training(found, title=title)
-    files = write_files(figure, directory, NAME, formats, {NAME: tabulate(found)})
-    names = {
-        one.key: ", ".join(words)
-        for group in groups.values()
-        for one, words in zip(group, words_of(group), strict=True)
-    }
-    ends = pd.concat([tabulate([each]).tail(1) for each in found], ignore_index=True)
-    ends.insert(5, "curve", [names[each.configuration.key] for each in found])
-    notes = [*gathered.notes, *damaged, *left_out(found)]
-    for group in groups.values():
-        notes += _incomplete(
-            group, [each for each in found if each.configuration.group == group[0].group], names, known
-        )
+    figure = draw_training(drawn, title=request.title)
+    files = write_files(figure, request.directory, NAME, request.formats, {NAME: tabulate(drawn)})
+    names = {one.key: ", ".join(words) for group in groups for one, words in zip(group, words_of(group), strict=True)}
+    ends = _ends(drawn, names)
+    notes = [*gathered.notes, *damaged, *left_out(drawn)]
+    for group in groups:
+        own = [curve for curve in drawn if curve.configuration.group == group[0].group]
+        notes += _incomplete(group, own, names, known)
     return Report(files, notes, ends, ends[list(PRINTED)].to_string(index=False, float_format="%.2f"))
+
+
+def _groups(frame: pd.DataFrame) -> list[list[Configuration]]:
+    """Collect the configurations of each data set and model."""
+    groups: dict[tuple[Any, ...], list[Configuration]] = {}
+    for configuration in configurations(frame):
+        groups.setdefault(configuration.group, []).append(configuration)
+    return list(groups.values())
+
+
+def _ends(drawn: Sequence[Trajectory], names: Mapping[tuple[Any, ...], str]) -> pd.DataFrame:
+    """Return the last row of each curve, under its name."""
+    ends = pd.concat([tabulate([curve]).tail(1) for curve in drawn], ignore_index=True)
+    ends.insert(5, "curve", [names[curve.configuration.key] for curve in drawn])
+    return ends
 
 
 def _incomplete(

@@ -14,9 +14,10 @@ from click.testing import CliRunner, Result
 
 import cli
 from analysis import command
-from analysis.command import Asked, plot
+from analysis.command import plot
 from analysis.figures import style
 from analysis.figures.collapse import Active
+from analysis.reports.plot_request import PlotRequest
 from analysis.reports.table import STYLES
 from hvae_core.checks import SpecError
 from sweeps.grid.cell import Cell
@@ -75,10 +76,10 @@ def test_a_path_that_is_none_is_one_line(
 
 
 def test_what_is_asked_has_names(tmp_path: Path) -> None:
-    asked = Asked.of([str(tmp_path)], None, ("a,b", "c:d"), (), formats=("svg",), title=False)
-    assert asked == Asked([tmp_path], None, ["a", "b", "c:d"], [], ("svg",), False)
+    asked = PlotRequest.of([str(tmp_path)], None, ("a,b", "c:d"), (), formats=("svg",), title=False)
+    assert asked == PlotRequest([tmp_path], None, ["a", "b", "c:d"], [], (), ("svg",), False)
     with pytest.raises(SpecError, match="datasets: a is given twice"):
-        Asked.of([str(tmp_path)], None, ("a", "a"), ())
+        PlotRequest.of([str(tmp_path)], None, ("a", "a"), ())
 
 
 def test_what_can_be_chosen_is_what_the_figures_know() -> None:

@@ -15,13 +15,20 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from analysis.figures.phase_transition import MAX_MODELS, TITLE, draw_phase_transition
+from analysis.figures.phase_transition import MAX_MODELS, TITLE
+from analysis.figures.phase_transition import draw_phase_transition as draw
 from analysis.frames.curves import curves
 from analysis.frames.gather import gather
 from analysis.summaries.critical import CriticalRho
 from analysis.summaries.summary import summarise
 from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell
+
+
+def draw_phase_transition(frame: pd.DataFrame, critical: pd.DataFrame | None = None, **settings: Any) -> Figure:
+    """Draw a frame with its own summary and critical values."""
+    return draw(frame, summarise(frame), CriticalRho()(frame) if critical is None else critical, **settings)
+
 
 MakeFrame = Callable[..., pd.DataFrame]
 BOTH = ("mnist:embedded", "glyphs:embedded")

@@ -6,13 +6,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
-from analysis.figures.phase_transition import draw_phase_transition
+from analysis.figures.phase_transition import draw_phase_transition as draw
 from analysis.frames.curves import curves
 from analysis.frames.gather import gather
 from analysis.frames.matched_beta import on_rho_axis
-from analysis.reports.phase_transition import phase_transition
+from analysis.reports.phase_transition import report
+from analysis.reports.plot_request import PlotRequest
+from analysis.summaries.critical import CriticalRho
+from analysis.summaries.summary import summarise
 from analysis.words.curves import curves_in_words
 from analysis.words.settings import settings
 from hvae_core.families.registry import parse_model
@@ -20,6 +25,12 @@ from hvae_core.spec import Member, ObjectiveSpec, TrainSpec, retained_variance
 from sweeps.grid.cell import Cell
 from sweeps.grid.methods import with_beta
 from sweeps.ledger.ledger import Ledger
+
+
+def draw_phase_transition(frame: pd.DataFrame, critical: pd.DataFrame | None = None, **settings: Any) -> Figure:
+    """Draw a frame with its own summary and critical values."""
+    return draw(frame, summarise(frame), CriticalRho()(frame) if critical is None else critical, **settings)
+
 
 Make = Callable[..., Any]
 RHOS = (0.0, 0.5, 0.9, 1.0)
@@ -72,7 +83,7 @@ def test_beside_the_smoothed_sweep_both_have_the_plain_model(tmp_path: Path, wri
     found = curves(on_rho_axis(gather([tmp_path]).frame))
     smoothed, matched = sorted(found, key=lambda curve: curve["beta_top"] is None)
     assert sorted(smoothed.rows["rho"]) == sorted(matched.rows["rho"]) == pytest.approx(RHOS)
-    assert len(phase_transition([tmp_path], formats=("svg",)).table) == 2
+    assert len(report(PlotRequest([tmp_path], formats=("svg",))).table) == 2
 
 
 def test_a_legend_says_which_is_smoothed(tmp_path: Path, write: Make) -> None:
@@ -107,11 +118,11 @@ def test_four_models_have_room_for_the_words(tmp_path: Path, write: Make) -> Non
 @pytest.mark.parametrize("rhos", [RHOS, (0.5, 0.9, 0.95)])
 def test_the_printed_table_says_the_range_of_the_weights(tmp_path: Path, write: Make, rhos: tuple[float, ...]) -> None:
     write(tmp_path, with_beta(tuple(map(ObjectiveSpec, rhos)), "matched"))
-    head, line = phase_transition([tmp_path], formats=()).text.splitlines()
+    head, line = report(PlotRequest([tmp_path], formats=())).text.splitlines()
     low, high = (retained_variance(rho, 5) for rho in (rhos[0], rhos[-1]))
     assert dict(zip(head.split(), line.split(), strict=False))["beta_top"] == f"{low:.3g}–{high:.3g}"
     write(tmp_path, SMOOTHED)
-    lines = [line.split() for line in phase_transition([tmp_path], formats=()).text.splitlines()]
+    lines = [line.split() for line in report(PlotRequest([tmp_path], formats=())).text.splitlines()]
     assert [line[lines[0].index("beta_top")] for line in lines[1:]].count("1") == 1
 
 

@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 
 from analysis.frames.gather import GatherError, gather
 from analysis.reports import output
-from analysis.reports.collapse import _file_names, collapse
+from analysis.reports.collapse import _file_names
+from analysis.reports.collapse import report as collapse_report
+from analysis.reports.plot_request import PlotRequest
 from analysis.summaries.depth_width import COLUMNS, active_units, blocks
 from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell
@@ -113,7 +115,7 @@ def test_places_without_numbers(make_grid: Make, tmp_path: Path) -> None:
     states = {"mlp2x4h8": "pending", "mlp2x10h8": "failed", "mlp3x4h8": "diverged"}
     make_grid(tmp_path, models=GRID[:5], state=lambda cell: states.get(cell.model.name, "complete"))
     make_grid(tmp_path, models=GRID[5:], rhos=(0.8,))
-    report = collapse([tmp_path], formats=())
+    report = collapse_report(PlotRequest([tmp_path], formats=()))
     table = report.table
     counts = table[["n_seeds", "n_failed", "n_diverged", "n_pending"]].to_numpy().tolist()
     vae = [[1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
@@ -129,14 +131,14 @@ def test_places_without_numbers(make_grid: Make, tmp_path: Path) -> None:
 
 def test_a_layer_without_a_number_leaves_no_total(make_grid: Make, tmp_path: Path) -> None:
     make_grid(tmp_path, change=lambda cell, result: measured(cell, result) | {"au_1": 2.5})  # no count: left out
-    row = at(collapse([tmp_path], formats=()).table, 0.8, 2, 4)
+    row = at(collapse_report(PlotRequest([tmp_path], formats=())).table, 0.8, 2, 4)
     assert np.isnan([row["au_total"], row["au_total_fraction"]]).all()
     assert (row["au_top"], row["au_path_total"], row["elbo"], row["n_seeds"]) == (4, 8, -116, 1)
 
 
 def test_files_and_what_is_in_them(make_grid: Make, tmp_path: Path) -> None:
     make_grid(tmp_path / "a")
-    report = collapse([tmp_path / "a"], formats=("png", "pdf", "svg"))
+    report = collapse_report(PlotRequest([tmp_path / "a"], formats=("png", "pdf", "svg")))
     folder = tmp_path / "a" / "figures"
     assert report.files == [folder / f"collapse.{end}" for end in ("png", "pdf", "svg", "csv")]
     assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in report.files)
@@ -147,7 +149,7 @@ def test_files_and_what_is_in_them(make_grid: Make, tmp_path: Path) -> None:
     assert list(read) == list(COLUMNS)
     assert read.loc[:, "rho":"kl_top"].equals(report.table.loc[:, "rho":"kl_top"])
     assert not report.notes
-    again = collapse([tmp_path / "a"], tmp_path / "out", ("png", "pdf", "svg"))
+    again = collapse_report(PlotRequest([tmp_path / "a"], tmp_path / "out", formats=("png", "pdf", "svg")))
     assert [path.read_bytes() for path in again.files] == [path.read_bytes() for path in report.files]
     assert again.files[0].parent == tmp_path / "out"
 
@@ -173,7 +175,7 @@ def test_one_figure_per_condition(
     few = {"models": GRID[:2], "rhos": (1.0,)}
     make_grid(tmp_path / "a", **few)
     make_grid(tmp_path / "b", change=lambda c, result: measured(c, result) | {"elbo": -7.0}, **few | other)
-    report = collapse([tmp_path], tmp_path / "out", formats=("svg",))
+    report = collapse_report(PlotRequest([tmp_path], tmp_path / "out", formats=("svg",)))
     (first,) = set(drawn) - {f"collapse-{name}"}
     assert said in words(drawn[f"collapse-{name}"])
     assert said not in words(drawn[first])
@@ -194,7 +196,7 @@ def test_content_tells_data_of_one_name_apart(make_grid: Make, tmp_path: Path) -
 def test_names_that_no_file_can_have(make_grid: Make, tmp_path: Path) -> None:
     names = ("../Über µ:x", "über µ:x", "a b:x", "A-B:x", "...:x")
     make_grid(tmp_path / "r", datasets=names, models=GRID[:2])
-    files = collapse([tmp_path / "r"], tmp_path / "out", formats=("svg",)).files
+    files = collapse_report(PlotRequest([tmp_path / "r"], tmp_path / "out", formats=("svg",))).files
     assert {path.parent for path in files} == {tmp_path / "out"}
     assert len({path.name.lower() for path in files}) == 6
     assert all(path.name.isascii() for path in files)
@@ -204,12 +206,12 @@ def test_names_that_no_file_can_have(make_grid: Make, tmp_path: Path) -> None:
 def test_mixed_devices_and_seeds_are_said(make_grid: Make, tmp_path: Path, drawn: dict[str, Figure]) -> None:
     devices = {1: "cpu", 2: "gpu", 3: "gpu"}
     make_grid(tmp_path / "a", change=lambda c, result: measured(c, result) | {"device": devices[c.model.depth]})
-    collapse([tmp_path / "a"], formats=())
+    collapse_report(PlotRequest([tmp_path / "a"], formats=()))
     line = r"mnist:embedded, [0-9a-f]{8}, hidden 8, K = 5, 3,000 steps, mixed devices: cpu, gpu, 1 seed"
     assert re.fullmatch(line, words(drawn["collapse"]))
     states = {True: "complete", False: "pending"}
     make_grid(tmp_path / "b", seeds=(0, 1, 2), state=lambda cell: states[cell.member.seed < cell.model.depth])
-    collapse([tmp_path / "b"], formats=())
+    collapse_report(PlotRequest([tmp_path / "b"], formats=()))
     assert words(drawn["collapse"]).endswith("3,000 steps, median of 1–3 seeds")
 
 
@@ -217,7 +219,7 @@ def test_what_has_no_place_in_a_map(make_grid: Make, tmp_path: Path) -> None:
     make_grid(tmp_path, models=(*GRID, "mlp8-4", "mlp16-16", "mlp4-8"))
     make_grid(tmp_path, models=("mlp2x4h8",), rhos=(0.0, 0.25, 0.5))
     make_grid(tmp_path, datasets=("glyphs:embedded",), state=lambda cell: "pending")
-    report = collapse([tmp_path], formats=())
+    report = collapse_report(PlotRequest([tmp_path], formats=()))
     assert report.notes == [
         "not an mlp with layers of one width, so in no map: mlp4-8, mlp8-4",
         f"{CONDITION}: one depth and width alone is no map: ρ = 0, 0.25, 0.5",
@@ -237,7 +239,7 @@ def test_another_family_has_no_place_in_a_map(make_grid: Make, tmp_path: Path) -
 
 def test_more_maps_than_a_figure_shows(make_grid: Make, tmp_path: Path, drawn: dict[str, Figure]) -> None:
     make_grid(tmp_path, rhos=[i / 10 for i in range(1, 10)])
-    notes = collapse([tmp_path], formats=()).notes
+    notes = collapse_report(PlotRequest([tmp_path], formats=())).notes
     assert notes == [
         f"{CONDITION}: no map of the plain VAE, no cells of ρ = 1",
         f"{CONDITION}: a figure shows 5 maps; left out: ρ = 0.2, 0.4, 0.6, 0.8 (choose with --rho)",
@@ -250,7 +252,7 @@ def test_filters(make_grid: Make, tmp_path: Path) -> None:
     make_grid(tmp_path, datasets=("mnist:embedded", "mnist:larochelle", "glyphs:lake"), rhos=(0.1 + 0.2, 0.8, 1.0))
 
     def kept(**options: Any) -> tuple[set[str], set[float], set[int]]:
-        table = collapse([tmp_path], formats=(), **options).table
+        table = collapse_report(PlotRequest([tmp_path], formats=(), **options)).table
         return set(table["dataset"] + ":" + table["source"]), set(table["rho"]), set(table["depth"])
 
     assert kept(datasets=["mnist"], rhos=[1]) == ({"mnist:embedded", "mnist:larochelle"}, {1.0}, {1, 2, 3})
@@ -280,7 +282,7 @@ ALONE = f"{GRIDS}: {CONDITION}: one depth and width alone is no map: ρ = 0, 0.1
 def test_nothing_to_plot(make_grid: Make, tmp_path: Path, options: dict[str, Any], message: str) -> None:
     make_grid(tmp_path, **options)
     with pytest.raises(GatherError) as caught:
-        collapse([tmp_path])
+        collapse_report(PlotRequest([tmp_path]))
     assert str(caught.value) == f"nothing to plot: {message}"
     assert not (tmp_path / "figures").exists()
 
@@ -288,14 +290,14 @@ def test_nothing_to_plot(make_grid: Make, tmp_path: Path, options: dict[str, Any
 def test_which_definition_is_drawn(make_grid: Make, tmp_path: Path, drawn: dict[str, Figure]) -> None:
     make_grid(tmp_path)
     for active, prefix in (("mean", "au"), ("path", "au_path")):
-        report = collapse([tmp_path], formats=(), active=active)  # type: ignore[arg-type]
+        report = collapse_report(PlotRequest([tmp_path], formats=()), active=active)  # type: ignore[arg-type]
         assert drawn["collapse"].axes[0].get_label() == f"{prefix}_top"
         head, *lines = report.text.splitlines()
         assert (head.split()[-5], len(lines)) == (f"{prefix}_top", 12)
-    collapse([tmp_path], formats=(), title=False)
+    collapse_report(PlotRequest([tmp_path], formats=(), title=False))
     assert drawn["collapse"].get_suptitle() == ""
     with pytest.raises(ValueError, match="active: 'both' is not allowed; it must be mean or path"):
-        collapse([tmp_path], active="both")  # type: ignore[arg-type]
+        collapse_report(PlotRequest([tmp_path]), active="both")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="format: 'gif' is not allowed"):
-        collapse([tmp_path], formats=("png", "gif"))
+        collapse_report(PlotRequest([tmp_path], formats=("png", "gif")))
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["collapse.csv"]

@@ -13,7 +13,8 @@ from analysis.figures import style
 from analysis.frames.gather import GatherError, gather
 from analysis.reports import output
 from analysis.reports.output import without_unused
-from analysis.reports.phase_transition import phase_transition
+from analysis.reports.phase_transition import report as phase_transition_report
+from analysis.reports.plot_request import PlotRequest
 from analysis.summaries.critical import COLUMNS
 from analysis.summaries.summary import summarise
 from sweeps.grid.cell import Cell
@@ -49,7 +50,7 @@ def test_summary_of_nothing_has_its_columns(make_frame: MakeFrame) -> None:
 
 def test_files_and_what_is_in_them(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path / "a", seeds=(0, 1, 2))
-    report = phase_transition([tmp_path / "a"], formats=("png", "pdf", "svg"))
+    report = phase_transition_report(PlotRequest([tmp_path / "a"], formats=("png", "pdf", "svg")))
     folder = tmp_path / "a" / "figures"
     names = ["phase-transition.png", "phase-transition.pdf", "phase-transition.svg"]
     names += ["phase-transition.csv", "phase-transition-critical.csv"]
@@ -73,23 +74,23 @@ def test_files_and_what_is_in_them(make_results: Make, tmp_path: Path) -> None:
 
 def test_the_same_results_give_the_same_bytes(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path / "a")
-    one = phase_transition([tmp_path / "a"], out=tmp_path / "one", formats=("png", "pdf", "svg"))
-    two = phase_transition([tmp_path / "a"], out=tmp_path / "two", formats=("png", "pdf", "svg"))
+    one = phase_transition_report(PlotRequest([tmp_path / "a"], out=tmp_path / "one", formats=("png", "pdf", "svg")))
+    two = phase_transition_report(PlotRequest([tmp_path / "a"], out=tmp_path / "two", formats=("png", "pdf", "svg")))
     assert [path.read_bytes() for path in one.files] == [path.read_bytes() for path in two.files]
 
 
 def test_several_directories_are_one_figure(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path / "a")
     make_results(tmp_path / "b", datasets=("glyphs:embedded",))
-    report = phase_transition([tmp_path / "a", tmp_path / "b"])
+    report = phase_transition_report(PlotRequest([tmp_path / "a", tmp_path / "b"]))
     assert report.table["dataset"].tolist() == ["glyphs", "mnist"]
     assert report.files[0].parent == tmp_path / "a" / "figures"
 
 
 def test_drawing_again_reads_only_results(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path / "results" / "quick")
-    first = phase_transition([tmp_path / "results"])
-    assert phase_transition([tmp_path / "results"]).files == first.files
+    first = phase_transition_report(PlotRequest([tmp_path / "results"]))
+    assert phase_transition_report(PlotRequest([tmp_path / "results"])).files == first.files
 
 
 def test_what_is_left_out_is_said(make_results: Make, tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_what_is_left_out_is_said(make_results: Make, tmp_path: Path) -> None:
         state=lambda c: states.get(c.member.objective.rho, "complete"),
     )
     make_results(tmp_path, datasets=("omniglot:lake",), rhos=(0.5,), state=lambda cell: "failed")
-    notes = phase_transition([tmp_path]).notes
+    notes = phase_transition_report(PlotRequest([tmp_path])).notes
     assert notes == [
         "glyphs:embedded, mlp2x4h8, K = 5, 3,000 steps: 3 of 4 cells are not complete (2 pending, 1 diverged)",
         "omniglot:lake, mlp2x4h8, K = 5, 3,000 steps: 1 of 1 cells are not complete (1 failed); it is not drawn",
@@ -117,7 +118,7 @@ def test_where_no_curve_has_enough_rho_values_the_table_is_pointed_at(
 ) -> None:
     make_results(tmp_path, rhos=rhos)
     make_results(tmp_path, rhos=(1.0,), objective={"free_bits": 0.5})
-    notes = phase_transition([tmp_path], formats=()).notes
+    notes = phase_transition_report(PlotRequest([tmp_path], formats=())).notes
     assert sum("hvae-plot table" in note for note in notes) == said
 
 
@@ -126,7 +127,7 @@ def test_filters(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path, datasets=datasets, models=("mlp2x4h8", "mlp3x4h8"))
 
     def kept(**options: list[str]) -> set[tuple[str, str, str]]:
-        critical = phase_transition([tmp_path], formats=("svg",), **options).table  # type: ignore[arg-type]
+        critical = phase_transition_report(PlotRequest([tmp_path], formats=("svg",), **options)).table  # type: ignore[arg-type]
         return set(zip(critical["dataset"], critical["source"], critical["model"], strict=True))
 
     assert len(kept()) == 6
@@ -141,7 +142,7 @@ def test_filters(make_results: Make, tmp_path: Path) -> None:
 def test_nothing_complete_is_nothing_to_plot(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path, datasets=("mnist:embedded", "glyphs:embedded"), state=lambda cell: "pending")
     with pytest.raises(GatherError) as caught:
-        phase_transition([tmp_path])
+        phase_transition_report(PlotRequest([tmp_path]))
     assert str(caught.value) == "nothing to plot: 22 cells, 0 complete (22 pending)"
     assert not (tmp_path / "figures").exists()
 
@@ -153,7 +154,7 @@ def test_output_that_cannot_be_written_is_one_line(
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(OSError, match="is not a directory") as caught:
-            phase_transition([tmp_path / "a"], out=out)
+            phase_transition_report(PlotRequest([tmp_path / "a"], out=out))
         assert str(caught.value).startswith(str(out))
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -162,19 +163,19 @@ def test_output_that_cannot_be_written_is_one_line(
 
     monkeypatch.setattr(output, "write_bytes", full)
     with pytest.raises(OSError, match="out: cannot be written to: No space left on device"):
-        phase_transition([tmp_path / "a"], out=tmp_path / "out")
+        phase_transition_report(PlotRequest([tmp_path / "a"], out=tmp_path / "out"))
 
 
 def test_an_unknown_format_writes_nothing(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path / "a", rhos=(0.5,))
     with pytest.raises(ValueError, match="format: 'gif' is not allowed; it must be png, pdf, svg"):
-        phase_transition([tmp_path / "a"], tmp_path / "out", formats=("png", "gif"))
+        phase_transition_report(PlotRequest([tmp_path / "a"], tmp_path / "out", formats=("png", "gif")))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_format_asked_for_twice_is_written_once(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path, rhos=(0.5,))
-    files = phase_transition([tmp_path], tmp_path / "out", formats=("svg", "svg")).files
+    files = phase_transition_report(PlotRequest([tmp_path], tmp_path / "out", formats=("svg", "svg"))).files
     assert [path.suffix for path in files] == [".svg", ".csv", ".csv"]
 
 
@@ -183,3 +184,19 @@ def test_names_from_results_are_made_safe_to_draw() -> None:
     assert style.plain("$x$") == r"\$x\$"
     assert style.plain("日本\x07é") == "???é"
     assert len(style.plain("x" * 100)) == style.MAX_NAME
+
+
+def test_the_summary_and_the_critical_values_are_computed_once(
+    make_results: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_results(tmp_path)
+    calls: list[str] = []
+
+    def counted(frame: pd.DataFrame) -> pd.DataFrame:
+        calls.append("summary")
+        return summarise(frame)
+
+    for module in ("analysis.reports.phase_transition", "analysis.figures.phase_transition"):
+        monkeypatch.setattr(f"{module}.summarise", counted, raising=False)
+    phase_transition_report(PlotRequest([tmp_path], formats=("svg",)))
+    assert calls == ["summary"]

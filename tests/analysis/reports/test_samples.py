@@ -13,8 +13,10 @@ import pytest
 
 from analysis.frames.curves import curves
 from analysis.frames.gather import GatherError
+from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
-from analysis.reports.samples import COLUMNS, GAP, HEADINGS, MAX_ROWS, Row, draw_samples, samples
+from analysis.reports.samples import COLUMNS, GAP, HEADINGS, MAX_ROWS, Row, draw_samples
+from analysis.reports.samples import report as samples_report
 from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger
@@ -43,7 +45,9 @@ def studio(monkeypatch: pytest.MonkeyPatch) -> Studio:
 
 
 def drawn(*directories: Path, cells: tuple[str, ...] = (), datasets: tuple[str, ...] = ()) -> Report:
-    return samples(directories, directories[0] / "out", ("svg",), datasets=datasets, cells=cells)
+    return samples_report(
+        PlotRequest(directories, directories[0] / "out", formats=("svg",), datasets=datasets), cells=cells
+    )
 
 
 def test_four_cells_over_rho_of_one_curve_are_chosen_where_none_is_named(make_results: Make, tmp_path: Path) -> None:
@@ -166,7 +170,7 @@ def test_test_images_lie_over_their_reconstructions_however_few_there_are(
 
 def test_the_csv_is_what_is_drawn(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path)
-    report = samples([tmp_path], formats=["png"])
+    report = samples_report(PlotRequest([tmp_path], formats=["png"]))
     assert report.files == [tmp_path / "figures" / "samples.png", tmp_path / "figures" / "samples.csv"]
     read = pd.read_csv(report.files[1])
     assert read["cell_id"].tolist() == report.table["cell_id"].tolist()

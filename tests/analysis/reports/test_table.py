@@ -18,7 +18,9 @@ from analysis.frames.configurations import configurations
 from analysis.frames.gather import GatherError, gather
 from analysis.reports import output
 from analysis.reports.output import without_unused
-from analysis.reports.table import table, tabulate
+from analysis.reports.plot_request import PlotRequest
+from analysis.reports.table import report as table_report
+from analysis.reports.table import tabulate
 from analysis.summaries.seed_means import TableRow, columns, tidy
 from analysis.tables.cells import letter
 from analysis.tables.latex import escaped, latex
@@ -596,13 +598,13 @@ def test_quoted_numbers_have_columns_of_their_own_in_the_csv(make_frame: MakeFra
 @pytest.mark.parametrize(("style", "name"), [("markdown", "table.md"), ("latex", "table.tex"), ("csv", "table.csv")])
 def test_the_file_is_the_text(make_results: Make, tmp_path: Path, style: str, name: str) -> None:
     make_results(tmp_path, rhos=(0.8, 1.0))
-    report = table([tmp_path], style=style)
+    report = table_report(PlotRequest([tmp_path]), style=style)
     assert report.files == [tmp_path / "figures" / name]
     assert report.files[0].read_text() == report.text
     assert report.text == tabulate(gather([tmp_path]).frame, style)[1]
     assert report.notes == []
     assert len(report.table) == 2
-    assert table([tmp_path], tmp_path / "out", style).text == report.text
+    assert table_report(PlotRequest([tmp_path], tmp_path / "out"), style=style).text == report.text
     assert (tmp_path / "out" / name).read_text() == report.text
 
 
@@ -615,7 +617,7 @@ def test_what_is_left_out_is_said(make_results: Make, tmp_path: Path) -> None:
     )
     make_results(tmp_path, models=("mlp3x4h8",), rhos=[i / 10 for i in range(8)], state=lambda cell: "pending")
     first, second = (c for c in configurations(gather([tmp_path]).frame) if c.rho in (0.9, 0.7))
-    report = table([tmp_path])
+    report = table_report(PlotRequest([tmp_path]))
     assert report.notes[0] == (
         f"{first.title}: 4 of 6 cells are not complete (2 diverged, 2 pending), left out: "
         "VAE (2 diverged); HVAE, ρ = 0.9 (1 pending); HVAE, ρ = 0.8 (1 pending)"
@@ -630,19 +632,19 @@ def test_what_is_left_out_is_said(make_results: Make, tmp_path: Path) -> None:
 
 def test_filters(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path, datasets=("mnist:embedded", "glyphs:embedded"), models=("mlp2x4h8", "mlp3x4h8"), rhos=(1.0,))
-    kept = table([tmp_path], datasets=["mnist"], models=["mlp3x4h8"]).table
+    kept = table_report(PlotRequest([tmp_path], datasets=["mnist"], models=["mlp3x4h8"])).table
     assert kept[["dataset", "model"]].to_numpy().tolist() == [["mnist", "mlp3x4h8"]]
     with pytest.raises(GatherError, match="models: 'mlp9x9' is not in these results"):
-        table([tmp_path], models=["mlp9x9"])
+        table_report(PlotRequest([tmp_path], models=["mlp9x9"]))
 
 
 def test_nothing_to_tabulate(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path, rhos=(0.8, 1.0), state=lambda cell: "pending")
     with pytest.raises(GatherError) as caught:
-        table([tmp_path])
+        table_report(PlotRequest([tmp_path]))
     assert str(caught.value) == "nothing to plot: 2 cells, 0 complete (2 pending)"
     with pytest.raises(ValueError, match="style: 'html' is not allowed; it must be markdown, latex, csv"):
-        table([tmp_path], style="html")
+        table_report(PlotRequest([tmp_path]), style="html")
     assert not (tmp_path / "figures").exists()
 
 
@@ -653,7 +655,7 @@ def test_output_that_cannot_be_written_is_one_line(
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(OSError, match="is not a directory") as caught:
-            table([tmp_path / "a"], out)
+            table_report(PlotRequest([tmp_path / "a"], out))
         assert str(caught.value).startswith(str(out))
 
     def full(path: Path, content: bytes) -> None:
@@ -661,4 +663,4 @@ def test_output_that_cannot_be_written_is_one_line(
 
     monkeypatch.setattr(output, "write_bytes", full)
     with pytest.raises(OSError, match="out: cannot be written to: No space left on device"):
-        table([tmp_path / "a"], tmp_path / "out")
+        table_report(PlotRequest([tmp_path / "a"], tmp_path / "out"))

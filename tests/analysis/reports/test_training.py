@@ -22,7 +22,8 @@ from analysis.figures.training_layout import ENDS, MAX_COLOURS, MAX_LOOKS, MAX_R
 from analysis.frames.configurations import configurations
 from analysis.frames.gather import GatherError, gather
 from analysis.frames.histories import histories
-from analysis.reports.training import training
+from analysis.reports.plot_request import PlotRequest
+from analysis.reports.training import report as training_report
 from analysis.summaries.trajectories import COLUMNS, Trajectory, tabulate, trajectories
 from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell
@@ -136,7 +137,7 @@ def test_a_damaged_history_is_named_and_left_out(trained: Make, tmp_path: Path, 
     assert str(path) in note
     assert why in note
     assert "\n" not in note
-    assert note in training([tmp_path], formats=()).notes
+    assert note in training_report(PlotRequest([tmp_path], formats=())).notes
 
 
 def test_a_history_that_its_result_does_not_know_is_left_out(trained: Make, tmp_path: Path) -> None:
@@ -145,7 +146,7 @@ def test_a_history_that_its_result_does_not_know_is_left_out(trained: Make, tmp_
     known, notes = histories([tmp_path], gather([tmp_path]).frame)
     assert list(known) == [cells[1].id]
     assert notes == []
-    assert any("is not the file that" in note for note in training([tmp_path], formats=()).notes)
+    assert any("is not the file that" in note for note in training_report(PlotRequest([tmp_path], formats=())).notes)
 
 
 def test_a_cell_in_two_directories_gives_one_curve_in_its_state(trained: Make, tmp_path: Path) -> None:
@@ -473,7 +474,7 @@ def test_a_colour_scale_alone_needs_no_legend_but_for_caveats(trained: Make, tmp
 def test_what_cannot_be_told_apart_is_not_drawn(trained: Make, tmp_path: Path) -> None:
     for k in range(1, 6):
         trained(tmp_path, rhos=GRID[::3], objective={"ou_samples": k}, state=lambda cell: "pending")
-    report = training([tmp_path], formats=())
+    report = training_report(PlotRequest([tmp_path], formats=()))
     assert "7 more configurations than a figure can tell apart are left out (choose with --rho)" in report.notes
     assert len(report.table) == 35
     figure = draw_training(found_in(tmp_path))
@@ -566,7 +567,7 @@ def test_title_can_be_left_off_and_nothing_is_an_error(trained: Make, tmp_path: 
 
 def test_files_and_what_is_in_them(trained: Make, tmp_path: Path) -> None:
     trained(tmp_path, seeds=(0, 1))
-    report = training([tmp_path], formats=("png", "pdf", "svg"))
+    report = training_report(PlotRequest([tmp_path], formats=("png", "pdf", "svg")))
     names = ["training.png", "training.pdf", "training.svg", "training.csv"]
     assert report.files == [tmp_path / "figures" / name for name in names]
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == sorted(names)
@@ -590,7 +591,7 @@ def test_files_and_what_is_in_them(trained: Make, tmp_path: Path) -> None:
 
 def test_the_report_says_where_curves_end(trained: Make, tmp_path: Path) -> None:
     trained(tmp_path, state=lambda c: "pending" if c.member.objective.rho == 0.9 else "complete")
-    report = training([tmp_path], formats=())
+    report = training_report(PlotRequest([tmp_path], formats=()))
     assert report.table["curve"].tolist() == ["VAE", "HVAE, ρ = 0.9", "HVAE, ρ = 0.8"]
     assert report.table["state"].tolist() == ["complete", "pending", "complete"]
     assert report.table["step"].tolist() == [3000] * 3
@@ -608,7 +609,10 @@ def test_the_report_says_where_curves_end(trained: Make, tmp_path: Path) -> None
 
 def test_the_same_results_give_the_same_bytes(trained: Make, tmp_path: Path) -> None:
     trained(tmp_path / "a", rhos=GRID, seeds=(0,), state=lambda cell: "pending")
-    one, two = (training([tmp_path / "a"], tmp_path / out, ("png", "pdf", "svg")) for out in ("one", "two"))
+    one, two = (
+        training_report(PlotRequest([tmp_path / "a"], tmp_path / out, formats=("png", "pdf", "svg")))
+        for out in ("one", "two")
+    )
     assert [path.read_bytes() for path in one.files] == [path.read_bytes() for path in two.files]
 
 
@@ -623,7 +627,7 @@ def test_what_is_left_out_or_partial_is_said(trained: Make, tmp_path: Path) -> N
         measured=lambda cell: ends[cell.member.seed],
     )
     where = found_in(tmp_path)[0].configuration.title
-    assert training([tmp_path], formats=()).notes == [
+    assert training_report(PlotRequest([tmp_path], formats=())).notes == [
         f"{where}: 4 of 10 cells have fewer than 2 evaluations (2 complete, 2 failed), left out; "
         "--eval-every N takes one every N steps (complete cells are not trained again: use another --out)",
         f"{where}: 2 of 10 cells are pending and have no curve yet",
@@ -634,14 +638,14 @@ def test_what_is_left_out_or_partial_is_said(trained: Make, tmp_path: Path) -> N
 
 def test_many_partial_curves_make_a_short_note(trained: Make, tmp_path: Path) -> None:
     trained(tmp_path, rhos=GRID, state=lambda cell: "pending")
-    (note,) = training([tmp_path], formats=()).notes
+    (note,) = training_report(PlotRequest([tmp_path], formats=())).notes
     assert note.endswith("; and 16 more")
     assert note.count("(pending)") == 5
 
 
 def test_more_rows_than_fit_are_said(trained: Make, tmp_path: Path) -> None:
     trained(tmp_path, models=[f"mlp{depth}x4h8" for depth in range(1, 7)], rhos=(1.0,), state=lambda cell: "pending")
-    report = training([tmp_path], formats=())
+    report = training_report(PlotRequest([tmp_path], formats=()))
     content = found_in(tmp_path)[0].configuration.curve.content
     assert report.notes[0] == (
         f"a figure shows 4 pairs of data and model; left out: mnist:embedded {content}, static binarisation, mlp5x4h8; "
@@ -653,7 +657,7 @@ def test_more_rows_than_fit_are_said(trained: Make, tmp_path: Path) -> None:
 def test_nothing_to_plot(trained: Make, tmp_path: Path) -> None:
     trained(tmp_path, measured=lambda cell: [3000])
     with pytest.raises(GatherError) as caught:
-        training([tmp_path])
+        training_report(PlotRequest([tmp_path]))
     assert str(caught.value) == (
         "nothing to plot: none of 3 cells has 2 evaluations in its history; --eval-every N takes one every N steps "
         "(complete cells are not trained again: use another --out)"
@@ -665,7 +669,7 @@ def test_filters(trained: Make, tmp_path: Path) -> None:
     trained(tmp_path, datasets=("mnist:embedded", "glyphs:embedded"), models=("mlp2x4h8", "mlp3x4h8"))
 
     def kept(**options: Any) -> set[tuple[str, str, float]]:
-        table = training([tmp_path], formats=(), **options).table
+        table = training_report(PlotRequest([tmp_path], formats=(), **options)).table
         return set(zip(table["dataset"], table["model"], table["rho"], strict=True))
 
     assert len(kept()) == 12
@@ -681,5 +685,5 @@ def test_filters(trained: Make, tmp_path: Path) -> None:
 def test_an_unknown_format_writes_nothing(trained: Make, tmp_path: Path) -> None:
     trained(tmp_path)
     with pytest.raises(ValueError, match="format: 'gif' is not allowed"):
-        training([tmp_path], formats=("gif",))
+        training_report(PlotRequest([tmp_path], formats=("gif",)))
     assert not (tmp_path / "figures").exists()

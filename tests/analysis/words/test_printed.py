@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from analysis.frames.curves import DEFAULTS, SETTINGS
-from analysis.reports.collapse import collapse
-from analysis.reports.phase_transition import phase_transition
+from analysis.reports import collapse, phase_transition
+from analysis.reports.plot_request import PlotRequest
 from analysis.words.printed import printed
 from hvae_core.spec import TrainSpec
 
@@ -50,7 +50,8 @@ def test_rows_of_a_report_can_be_told_apart(make_results: Make, tmp_path: Path) 
     options: dict[str, Any] = {"models": ("mlp1x4h8", "mlp2x4h8"), "rhos": (0.5, 0.9, 1.0)}
     make_results(tmp_path / "a", **options)
     make_results(tmp_path / "b", **options, objective={"free_bits": 0.5}, train=TrainSpec(3000, lr=0.002))
-    for draw in (phase_transition, collapse):
-        lines = [line.split() for line in draw([tmp_path], tmp_path / "out", ()).text.splitlines()]
+    request = PlotRequest([tmp_path], tmp_path / "out", formats=())
+    for module in (phase_transition, collapse):
+        lines = [line.split() for line in module.report(request).text.splitlines()]
         free, lr = lines[0].index("free_bits"), lines[0].index("lr")
         assert {(line[free], line[lr]) for line in lines[1:]} == {("-", "0.001"), ("0.5", "0.002")}
