@@ -11,6 +11,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from hvae_core.checks import SpecError
 from hvae_core.image import ImageSpec
 from hvae_core.systems.base import System
 from hvae_core.systems.build import build
@@ -31,8 +32,9 @@ class TrainedCell:
 def load_cell(path: Path | str) -> TrainedCell:
     """Load `results/cells/<id>`; runs no code from the files.
 
-    Raises LedgerError, in one line, where there is no such cell or no usable weights, and DamagedFileError for a
-    configuration that is not what the folder's name says.
+    Raises LedgerError, in one line, where there is no such cell or no usable weights, DamagedFileError for a
+    configuration that is not what the folder's name says, and SpecError where the model is of a family of the user's
+    own whose code is not here or is another.
     """
     path = Path(path).absolute()
     record = Ledger(path.parent.parent).record(path.name)
@@ -51,6 +53,8 @@ def load_cell(path: Path | str) -> TrainedCell:
         weights = safetensors.torch.load(content)
         model = build(cell.model, _image(content, weights), [0], DTYPES[cell.train.precision])
         model.load_state_dict(weights)
+    except SpecError:
+        raise  # a family of the user's own, which is not here
     except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise LedgerError(f"{file}: is not the weights of {cell.model.name}: {str(error).splitlines()[0]}") from error
     return TrainedCell(cell, model)
