@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib import metadata
@@ -155,7 +156,7 @@ def submit(
     options, request = scheduler_options(backend, others), ctx.meta["request"]
     ledger, packs = plan_request(ctx, request, elements, has_gpus(options), dry_run)
     job = Submission(new_name(), backend, elements or 1, tuple(request))
-    script = script_of(job, ledger, alone=elements is None, options=options)
+    script = script_of(job, ledger, with_ray=elements is None, options=options)
     if dry_run:
         click.echo(script, nl=False)
         return
@@ -318,39 +319,45 @@ def data_fetch(names: tuple[str, ...], data_dir: str | None) -> None:
 
 def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[Any]) -> int:
     """Run a request, or only say what it would do."""
-    from sweeps.planning.pack_options import PackOptions
-    from sweeps.running.driver import Driver
-
     ctx = click.get_current_context()
     dry_run, plan_only, workers, probe, as_json = (
         given.pop(name) for name in ("dry_run", "plan_only", "workers", "probe", "as_json")
     )
-    for name in ("config", "preset", "quick"):
-        given.pop(name)
-    ledger = ledger_at("out", given["out"])
-    settings = run_settings(given)
-    check_loggers(settings.log)
-    spec = sweep_spec(given, models, objectives)
-    if given["data_dir"] is not None:
-        given["data_dir"] = str(expanded(Path(given["data_dir"])).absolute())
-    config = resolved(str(ctx.command.name), {name: value for name, value in given.items() if name != "out"}, spec)
-    options = PackOptions.of(ledger.root, {"settings": config, "request": spec.to_dict()})
-    driver = Driver(ledger, spec, settings, config, options, console())
+    driver = _driver(str(ctx.command.name), given, models, objectives)
     preset, names = ctx.meta["preset"]
     if names:
         driver.say(f"{preset}: {spelled(given, names)}")
     if workers is not None and not plan_only:
         raise SpecError(f"workers: {workers} is for --plan-only; Ray counts its own")
-    if dry_run or plan_only:
-        ask = planned_resources(settings, workers) if plan_only else local_resources(settings)
-        _print_plan(driver, ask, dry_run, probe, as_json)
+    if plan_only:
+        _print_plan(driver, planned_resources(driver.settings, workers), dry_run, probe, as_json)
+        return 0
+    if dry_run:
+        _print_plan(driver, local_resources(driver.settings), dry_run, probe, as_json)
         return 0
     code, plan = driver.run(probe)
-    _write_tables(ledger.root, driver.console)
-    states = [ledger.state(cell.id) for cell in plan.cells]
-    counts = {state: states.count(state) for state in ("complete", "failed", "diverged", "pending")}
-    _print_facts({"results": str(ledger.root), "cells": len(states), **counts}, as_json)
+    root = driver.ledger.root
+    _write_tables(root, driver.console)
+    states = Counter(driver.ledger.state(cell.id) for cell in plan.cells)
+    counts = {state: states[state] for state in ("complete", "failed", "diverged", "pending")}
+    _print_facts({"results": str(root), "cells": len(plan.cells), **counts}, as_json)
     return code
+
+
+def _driver(command: str, given: dict[str, Any], models: Sequence[str], objectives: Sequence[Any]) -> Driver:
+    """Check the settings of a request and resolve its data; raises SpecError or DataError."""
+    from sweeps.planning.pack_options import PackOptions
+    from sweeps.running.driver import Driver
+
+    ledger, settings = ledger_at("out", given["out"]), run_settings(given)
+    check_loggers(settings.log)
+    spec = sweep_spec(given, models, objectives)
+    if given["data_dir"] is not None:
+        given["data_dir"] = str(expanded(Path(given["data_dir"])).absolute())
+    recorded = {name: value for name, value in given.items() if name not in ("out", "config", "preset", "quick")}
+    config = resolved(command, recorded, spec)
+    options = PackOptions.of(ledger.root, {"settings": config, "request": spec.to_dict()})
+    return Driver(ledger, spec, settings, config, options, console())
 
 
 def _print_plan(driver: Driver, ask: Resources, dry_run: bool, probe: bool, as_json: bool) -> None:

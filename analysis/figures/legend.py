@@ -44,39 +44,45 @@ def panel_legend(
     """
     shared, own = curves_in_words(group)
     ends = [critical_in_words(critical[curve.key]) for curve in group]
-    several, title_ends = len(group) > 1, _best_in_words(group, best)
-    if several and len(best) == 1:  # curves of one data set
-        shared, own = [*own[0][:2], *shared], [words[2:] for words in own]
-    if several and len(set(ends)) == 1 and ends[0].startswith("no "):
-        title_ends, ends = [*title_ends, ends[0]], [""] * len(group)
-    defaults = _defaults(group, own)
-    labels = []
-    for curve, words, end in zip(group, own, ends, strict=True):
-        said = [each for each in words if each not in defaults]
-        if defaults and len(words) - len(said) == len(defaults):
-            said.insert(0, "all as said")
-        said += annealing_in_words([curve])
-        labels.append(wrapped([*map(style.plain, said), *filter(None, [end])], inches - handle))
+    title_ends = _best_in_words(group, best)
+    if len(group) > 1:
+        if len(best) == 1:  # one data set: its name and content go into the title
+            shared, own = [*own[0][:2], *shared], [words[2:] for words in own]
+        if len(set(ends)) == 1 and ends[0].startswith("no "):
+            title_ends, ends = [*title_ends, ends[0]], [""] * len(group)
+    defaults = _repeated_defaults(group, own)
     unless = [f"unless said: {defaults[0]}", *defaults[1:]] if defaults else []
     title = [wrapped([*map(style.plain, shared), *title_ends], inches), wrapped(unless, inches)]
+    labels = []
+    for curve, words, end in zip(group, own, ends, strict=True):
+        texts = [*_without(words, defaults), *annealing_in_words([curve])]
+        labels.append(wrapped([*map(style.plain, texts), *filter(None, [end])], inches - handle))
     return "\n".join(filter(None, title)), labels
+
+
+def _without(words: Sequence[str], defaults: Sequence[str]) -> list[str]:
+    """Leave out the defaults that the title names; a curve that has all of them says so."""
+    others = [word for word in words if word not in defaults]
+    has_all = bool(defaults) and len(words) - len(others) == len(defaults)
+    return [*(["all as said"] if has_all else []), *others]
 
 
 def _best_in_words(group: Sequence[Curve], best: Mapping[Key, float]) -> list[str]:
     """Say from where the ELBO axis starts, for each data set where there are several."""
-    of = {curve.data: curve for curve in group}
-    names = [curve["dataset"] for curve in of.values()]
-    said = []
-    for data, curve in of.items():
-        name = curve["dataset"] if names.count(curve["dataset"]) == 1 else f"{curve['dataset']}:{curve['source']}"
-        said.append(f"{best[data]:.2f}".replace("-", "−") + (f" ({style.plain(name)})" if len(of) > 1 else ""))
-    return [f"best ELBO {said[0]}", *said[1:]]
+    first_curves = {curve.data: curve for curve in group}
+    names = [curve["dataset"] for curve in first_curves.values()]
+    texts = []
+    for data, curve in first_curves.items():
+        name = curve["dataset"] if names.count(curve["dataset"]) == 1 else curve.name
+        whose = f" ({style.plain(name)})" if len(first_curves) > 1 else ""
+        texts.append(f"{best[data]:.2f}".replace("-", "−") + whose)
+    return [f"best ELBO {texts[0]}", *texts[1:]]
 
 
-def _defaults(group: Sequence[Curve], own: Sequence[Sequence[str]]) -> list[str]:
-    """Say the defaults that would be repeated from label to label: of the settings that differ, if several do."""
-    said = {name: settings(curve)[name] for name, value in DEFAULTS.items() for curve in group if curve[name] == value}
-    repeated = [text for text in said.values() if any(text in words for words in own)]
+def _repeated_defaults(group: Sequence[Curve], own: Sequence[Sequence[str]]) -> list[str]:
+    """Return the defaults, in words, that would be repeated from label to label; none if it is only one."""
+    words = {name: settings(curve)[name] for name, value in DEFAULTS.items() for curve in group if curve[name] == value}
+    repeated = [text for text in words.values() if any(text in label for label in own)]
     return repeated if len(repeated) > 1 else []
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frames.curves import Curve, curves
+from analysis.frames.curves import MODEL, Curve, curves
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Configuration:
     @property
     def group(self) -> tuple[Any, ...]:
         """Its data and model."""
-        return (*self.curve.data, self["model"])
+        return (*self.curve.data, *(self[name] for name in MODEL))
 
     @property
     def title(self) -> str:

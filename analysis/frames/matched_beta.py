@@ -11,6 +11,8 @@ import pandas as pd
 
 from analysis.frames.curves import CURVE
 
+OTHERS = [name for name in CURVE if name != "beta_top"]
+
 
 def on_rho_axis(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with matched-beta cells at their rho' and without a beta_top of their own, as one curve.
@@ -18,21 +20,21 @@ def on_rho_axis(frame: pd.DataFrame) -> pd.DataFrame:
     Where at least two different betas of otherwise equal unsmoothed cells lie in [1/K, 1), they and the plain model
     (beta = 1, which belongs to both curves) become that curve. Everything else stays as it is.
     """
-    K, beta = frame["ou_samples"].astype(float), frame["beta_top"]
-    share = (beta - 1 / K) / (1 - 1 / K).where(K > 1)
-    candidate = (frame["rho"] == 1) & (share > -1e-9) & (beta <= 1)
-    others = [name for name in CURVE if name != "beta_top"]
-    weights = beta[candidate & (beta < 1)].groupby([frame[name] for name in others], dropna=False)
-    several = weights.transform("nunique").reindex(frame.index, fill_value=0) >= 2
-    if not several.any():
+    moved = [_moved(rows) for _, rows in frame.groupby(OTHERS, dropna=False, sort=False)]
+    if all(cells.empty for cells in moved):
         return frame
-    groups = frame[several][others].drop_duplicates()
-    inside = frame[others].merge(groups, on=others, how="left", indicator=True)["_merge"].eq("both").to_numpy()
-    moved = frame[candidate & inside].copy()
-    moved["rho"] = share[moved.index].clip(lower=0).pow(0.5).round(12)
-    moved["beta_top"] = float("nan")
+    both = pd.concat(moved)
     # The plain model stays on the smoothed curve too, if there is one to stay on.
-    smoothed = frame[inside & (frame["rho"] < 1)][others].drop_duplicates()
-    kept = frame[others].merge(smoothed, on=others, how="left", indicator=True)["_merge"].eq("both").to_numpy()
-    rest = frame[~(candidate & inside) | ((beta == 1) & kept)]
-    return pd.concat([rest, moved], ignore_index=True)
+    smoothed = (frame["rho"] < 1).groupby([frame[name] for name in OTHERS], dropna=False).transform("any")
+    stays = ~frame.index.isin(both.index) | ((frame["beta_top"] == 1) & smoothed)
+    return pd.concat([frame[stays], both], ignore_index=True)
+
+
+def _moved(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the matched-beta cells among cells that differ in rho, beta_top and seed alone, at their rho'."""
+    K, beta = rows["ou_samples"].astype(float), rows["beta_top"]
+    squared_rho = (beta - 1 / K) / (1 - 1 / K).where(K > 1)  # c(rho', K) = beta, solved for rho'^2
+    matched = (rows["rho"] == 1) & (squared_rho > -1e-9) & (beta <= 1)
+    if beta[matched & (beta < 1)].nunique() < 2:
+        return rows.iloc[:0]
+    return rows[matched].assign(rho=squared_rho[matched].clip(lower=0).pow(0.5).round(12), beta_top=float("nan"))

@@ -20,27 +20,27 @@ ALWAYS_SHARED = ("ou_samples", *(name for name in names("train") if BY_NAME[name
 
 def differing(group: Sequence[Configuration]) -> list[str]:
     """Name the settings in which configurations differ; K and smoothing count among smoothed ones only."""
+    smoothed = [configuration for configuration in group if configuration.smoothed]
 
     def values(name: str) -> set[Any]:
-        counted = [c for c in group if c.smoothed] if name in ("ou_samples", "smoothing") else group
-        return {c[name] for c in counted}
+        return {configuration[name] for configuration in (smoothed if name in SMOOTHING else group)}
 
     return [name for name in SETTINGS if len(values(name)) > 1]
 
 
 def shared_in_words(group: Sequence[Configuration], elsewhere: Collection[str] = ()) -> list[str]:
-    """Say what all configurations have in common: always K, steps, batch and rate; others if not the default."""
-    apart = [*differing(group), *elsewhere]
-    first = next((c for c in group if c.smoothed), group[0])
-    said = settings(first.curve)
-    if not first.smoothed:
-        apart += ["ou_samples", "smoothing"]
-    apart += ["smoothing"]  # the method's name says it
-    return [
-        said[name]
-        for name in SETTINGS
-        if name not in apart and (name in ALWAYS_SHARED or DEFAULTS.get(name, first[name]) != first[name])
-    ]
+    """Name what all configurations have in common: always K, steps, batch and rate; others if not the default.
+
+    The method's name says what is smoothed, and K means nothing where nothing is.
+    """
+    first = next((configuration for configuration in group if configuration.smoothed), group[0])
+    left_out = {*differing(group), *elsewhere, *(("smoothing",) if first.smoothed else SMOOTHING)}
+    words = settings(first.curve)
+
+    def named(name: str) -> bool:
+        return name in ALWAYS_SHARED or DEFAULTS.get(name, first[name]) != first[name]
+
+    return [words[name] for name in SETTINGS if name not in left_out and named(name)]
 
 
 def names_in_words(
@@ -48,36 +48,51 @@ def names_in_words(
 ) -> list[tuple[list[str], list[str]]]:
     """Name each configuration of a group: its method in words, and the settings in which it differs from others.
 
-    rho is in neither, nor are settings that are said `elsewhere`. Unsmoothed configurations that differ only in what
+    rho is in neither, nor are settings that are named `elsewhere`. Unsmoothed configurations that differ only in what
     smoothing there would be are told apart by it.
     """
     apart = differing(group)
-    names = []
-    for each in group:
-        said = settings(each.curve)
-        base = "VAE" if not each.smoothed else "HVAE" if each["smoothing"] == "mean_std" else "HVAE (ratio)"
-        extras = [said[name] for name in OBJECTIVE if name in apart and each[name] != DEFAULTS[name]]
-        if not each.smoothed and "iwae_k" in apart and each["iwae_k"] > 1:
-            base, extras = extras[-1], extras[:-1]
-        others = [name for name in apart if name not in (*OBJECTIVE, "smoothing")]
-        if not each.smoothed:
-            others = [name for name in others if name != "ou_samples"]
-            others += [n for n in ("ou_samples", "smoothing") if _told_apart_by(n, each, group)]
-        names.append(([base, *extras], [said[name] for name in others if name not in elsewhere]))
-    return names
+    return [(_method(configuration, apart), _others(configuration, group, apart, elsewhere)) for configuration in group]
+
+
+def _method(one: Configuration, apart: Collection[str]) -> list[str]:
+    """Say a method: VAE, HVAE, IWAE with its k, or one of these and what is added to it."""
+    words = settings(one.curve)
+    extras = [words[name] for name in OBJECTIVE if name in apart and one[name] != DEFAULTS[name]]
+    if one.smoothed:
+        return ["HVAE" if one["smoothing"] == "mean_std" else "HVAE (ratio)", *extras]
+    if "iwae_k" in apart and one["iwae_k"] > 1:
+        return [words["iwae_k"], *(extra for extra in extras if extra != words["iwae_k"])]
+    return ["VAE", *extras]
+
+
+def _others(
+    one: Configuration, group: Sequence[Configuration], apart: Sequence[str], elsewhere: Collection[str]
+) -> list[str]:
+    """Say the settings, beside the method, that tell a configuration from others of its group."""
+    names = [name for name in apart if name not in (*OBJECTIVE, "smoothing")]
+    if not one.smoothed:
+        names = [name for name in names if name not in SMOOTHING]
+        names += [name for name in SMOOTHING if _told_apart_by(name, one, group)]
+    words = settings(one.curve)
+    return [words[name] for name in names if name not in elsewhere]
 
 
 def words_of(group: Sequence[Configuration], rho: bool = True) -> list[list[str]]:
-    """Say everything in which each configuration of a group differs, rho among it unless it is said elsewhere."""
-    return [
-        [name[0], *([f"ρ = {each.rho:.12g}"] if rho and each.smoothed else []), *name[1:], *others]
-        for each, (name, others) in zip(group, names_in_words(group), strict=True)
-    ]
+    """Say everything in which each configuration of a group differs, rho among it unless it is named elsewhere."""
+    words = []
+    for one, ((method, *extras), others) in zip(group, names_in_words(group), strict=True):
+        at = [f"ρ = {one.rho:.12g}"] if rho and one.smoothed else []
+        words.append([method, *at, *extras, *others])
+    return words
 
 
 def _told_apart_by(name: str, one: Configuration, group: Sequence[Configuration]) -> bool:
-    """Whether another unsmoothed configuration is the same but for what smoothing there would be, and has another."""
-    ignored = ("ou_samples", "smoothing")
-    rest = [n for n in SETTINGS if n not in ignored]
-    twins = [c for c in group if not c.smoothed and c.group == one.group and all(c[n] == one[n] for n in rest)]
-    return len({c[name] for c in twins}) > 1
+    """Whether an unsmoothed configuration that is otherwise the same has another value of a smoothing setting."""
+    rest = [setting for setting in SETTINGS if setting not in SMOOTHING]
+    twins = [
+        other
+        for other in group
+        if not other.smoothed and other.group == one.group and all(other[setting] == one[setting] for setting in rest)
+    ]
+    return len({twin[name] for twin in twins}) > 1

@@ -89,12 +89,12 @@ def scheduler_options(backend: Backend, words: Sequence[str]) -> dict[str, str |
     return found
 
 
-def script_of(job: Submission, ledger: Ledger, alone: bool, options: Mapping[str, str | None]) -> str:
-    """Write what is to be submitted: an array of workers, or the request's own command alone with a Ray."""
+def script_of(job: Submission, ledger: Ledger, with_ray: bool, options: Mapping[str, str | None]) -> str:
+    """Write what is to be submitted: an array of workers, or one job that runs the request with a Ray of its own."""
     if job.backend == "ray-job":
         return ray_job.script(job.request)
     folder = ledger.folder("jobs") / job.name
-    if alone:
+    if with_ray:
         return slurm.ray_script(folder, job.request, options)
     return slurm.array_script(folder, ledger.root, job.elements, options)
 

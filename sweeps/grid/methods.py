@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hvae_core.checks import SpecError
 from hvae_core.spec import ObjectiveSpec, Smoothing, retained_variance
@@ -51,6 +51,54 @@ def with_beta(objectives: Iterable[ObjectiveSpec], beta_top: str) -> tuple[Objec
     return tuple(changed)
 
 
+@dataclass(frozen=True)
+class Method:
+    """A training method by name: a base, and what is added to it."""
+
+    name: str
+    base: str
+    extras: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, name: str) -> Method:
+        """Read parts joined by +; a name without a base is one of vae. Raises SpecError."""
+        parts = name.split("+")
+        base, extras = (parts[0], parts[1:]) if parts[0] in BASES else ("vae", parts)
+        if not set(extras) <= set(EXTRAS) or len(set(extras)) < len(extras):
+            allowed = f"one of {', '.join(BASES)}, or {', '.join(EXTRAS)}, or parts joined by + such as hvae+kl-anneal"
+            raise SpecError(f"methods: {name!r} is not allowed; it must be {allowed}")
+        return cls(name, base, tuple(extras))
+
+    def objectives(
+        self,
+        rhos: Sequence[float],
+        ou_samples: int,
+        kl_anneal: tuple[int, int] | None,
+        free_bits: Sequence[float],
+        iwae_k: int,
+    ) -> list[ObjectiveSpec]:
+        """Return its objectives: a smoothed one at each rho below 1, with free bits one at each floor.
+
+        Raises SpecError where a part of the method needs a value that was not given.
+        """
+        annealed, floored, weighted = (extra in self.extras for extra in EXTRAS)
+        if annealed and kl_anneal is None:
+            raise SpecError(f"kl-anneal: {self.name!r} needs start:ramp, such as 10000:500000 or 1%:50%")
+        if floored and not free_bits:
+            raise SpecError(f"free-bits: {self.name!r} needs at least one floor, such as 0.5 1 2 3")
+        axis = [1.0] if self.base == "vae" else [rho for rho in rhos if rho < 1]
+        if not axis:
+            raise SpecError(f"rho: {self.name!r} needs at least one value below 1")
+        base = ObjectiveSpec(
+            ou_samples=ou_samples,
+            smoothing=BASES[self.base],
+            kl_anneal=kl_anneal if annealed else None,
+            iwae_k=iwae_k if weighted else 1,
+        )
+        floors: Sequence[float | None] = free_bits if floored else (None,)
+        return [replace(base, rho=rho, free_bits=floor) for rho, floor in itertools.product(axis, floors)]
+
+
 def objectives_of(
     names: Sequence[str],
     rhos: Sequence[float],
@@ -59,38 +107,10 @@ def objectives_of(
     free_bits: Sequence[float],
     iwae_k: int,
 ) -> tuple[ObjectiveSpec, ...]:
-    """Return the objectives of methods, in their order: smoothed ones at each rho, those with free bits at each floor.
-
-    Raises SpecError for a name that is none, and for parts that need a value that was not given.
-    """
-    found: list[ObjectiveSpec] = []
-    for name in names:
-        parts = name.split("+")
-        base = parts[0] if parts[0] in BASES else "vae"
-        extras = parts[1:] if parts[0] in BASES else parts
-        if not set(extras) <= set(EXTRAS) or len(set(extras)) < len(extras):
-            allowed = f"one of {', '.join(BASES)}, or {', '.join(EXTRAS)}, or parts joined by + such as hvae+kl-anneal"
-            raise SpecError(f"methods: {name!r} is not allowed; it must be {allowed}")
-        if "kl-anneal" in extras and kl_anneal is None:
-            raise SpecError(f"kl-anneal: {name!r} needs start:ramp, such as 10000:500000 or 1%:50%")
-        if "free-bits" in extras and not free_bits:
-            raise SpecError(f"free-bits: {name!r} needs at least one floor, such as 0.5 1 2 3")
-        axis = [1.0] if base == "vae" else [rho for rho in rhos if rho < 1]
-        if not axis:
-            raise SpecError(f"rho: {name!r} needs at least one value below 1")
-        floors: Sequence[float | None] = tuple(free_bits) if "free-bits" in extras else (None,)
-        found += [
-            ObjectiveSpec(
-                rho,
-                ou_samples,
-                BASES[base],
-                kl_anneal=kl_anneal if "kl-anneal" in extras else None,
-                free_bits=floor,
-                iwae_k=iwae_k if "iwae" in extras else 1,
-            )
-            for rho, floor in itertools.product(axis, floors)
-        ]
-    return tuple(found)
+    """Return the objectives of methods, in their order; raises SpecError."""
+    methods = [Method.parse(name) for name in names]
+    by_method = [method.objectives(rhos, ou_samples, kl_anneal, free_bits, iwae_k) for method in methods]
+    return tuple(itertools.chain.from_iterable(by_method))
 
 
 def _beta(text: str) -> float:

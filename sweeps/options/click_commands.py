@@ -115,23 +115,29 @@ def layer_options(command: str) -> Callable[[F], F]:
 
 
 def _layer(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-    command, given = str(ctx.command.name), ctx.meta.setdefault("layers", {})
+    """Note --preset, --quick or --config, and make what is noted so far the defaults of the other options.
+
+    click calls this for each of the three before it reads any other option, in the order in which they were typed.
+    """
+    noted = ctx.meta.setdefault("layers", {})
     if value not in (None, False):
-        given[param.name] = _read_config(ctx, Path(value)) if param.name == "config" else value
-    config = dict(given.get("config", {}))
-    quick = bool(config.pop("quick", False)) or given.get("quick", False)
-    name = given.get("preset") or config.pop("preset", None)
-    config.pop("preset", None)
-    layers: list[Mapping[str, Any]] = []
-    if name is not None:
-        if name not in PRESETS or PRESETS[name].command != command:
-            raise SpecError(f"preset: {name!r} is not one of `hvae-sweep {command}`")
-        layers.append(PRESETS[name].settings)
-    if quick:
-        layers.append(PRESETS[name].quick if name is not None else QUICK[command])
-    ctx.default_map = {key: v for layer in (*layers, config) for key, v in layer.items()}
-    ctx.meta["preset"] = (name or "quick", dict.fromkeys(key for layer in layers for key in layer))  # and what it sets
+        noted[param.name] = _read_config(ctx, Path(value)) if param.name == "config" else value
+    config = dict(noted.get("config", {}))
+    named_in_file, quick_in_file = config.pop("preset", None), bool(config.pop("quick", False))
+    preset, quick = noted.get("preset") or named_in_file, noted.get("quick", False) or quick_in_file
+    layers = _preset_layers(str(ctx.command.name), preset, quick)
+    ctx.default_map = {key: setting for layer in (*layers, config) for key, setting in layer.items()}
+    ctx.meta["preset"] = (preset or "quick", dict.fromkeys(key for layer in layers for key in layer))
     return value
+
+
+def _preset_layers(command: str, preset: str | None, quick: bool) -> list[Mapping[str, Any]]:
+    """Return the settings of a preset and those of its small form, or of the command's own; raises SpecError."""
+    if preset is None:
+        return [QUICK[command]] if quick else []
+    if preset not in PRESETS or PRESETS[preset].command != command:
+        raise SpecError(f"preset: {preset!r} is not one of `hvae-sweep {command}`")
+    return [PRESETS[preset].settings, *([PRESETS[preset].quick] if quick else [])]
 
 
 def _read_config(ctx: click.Context, path: Path) -> dict[str, Any]:

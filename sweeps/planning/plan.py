@@ -57,7 +57,7 @@ class Plan:
         sides = [str.ljust, str.ljust, *[str.rjust] * (len(rows[0]) - 2)]
         return ["  ".join(side(word, n) for side, word, n in zip(sides, row, widths, strict=True)) for row in rows]
 
-    def packs(self, ledger: Ledger, size: int | None = None, ask: Resources = ONE_CORE) -> list[Pack]:
+    def packs(self, ledger: Ledger, size: int | None = None, resources: Resources = ONE_CORE) -> list[Pack]:
         """Choose the packs that train the pending cells: those recorded for them before, and new ones for the rest.
 
         A GPU, which small packs leave idle, gets the seeds of a model together.
@@ -65,19 +65,19 @@ class Plan:
         old = recorded_packs(ledger.packs(), {cell.id for cell in self.pending})
         covered = {cell for pack in old for cell in pack.cells}
         rest = [cell for cell in self.pending if cell.id not in covered]
-        captured = ask.gpus > 0
+        captured = resources.gpus > 0
         images = {data.checksum: data.image for data in self.spec.data}
 
         def room(cell: Cell) -> int:
             each = member_bytes(cell.model, cell.member.objective, cell.train, images[cell.checksum], captured)
-            return MAX_MEMBERS if ask.memory is None else min(MAX_MEMBERS, max(1, ask.memory // each))
+            return MAX_MEMBERS if resources.memory is None else min(MAX_MEMBERS, max(1, resources.memory // each))
 
-        return old + plan_packs(rest, size, max(1, ask.slots - len(old)), room, across_seeds=captured)
+        return old + plan_packs(rest, size, max(1, resources.slots - len(old)), room, across_seeds=captured)
 
-    def along(self, ledger: Ledger, packs: Sequence[Pack]) -> list[str]:
-        """Return the pending cells of earlier requests that these packs train as well, since they were planned so."""
-        asked = {cell.id for cell in self.cells}
-        others = dict.fromkeys(cell for pack in packs for cell in pack.cells if cell not in asked)
+    def cells_of_earlier_requests(self, ledger: Ledger, packs: Sequence[Pack]) -> list[str]:
+        """Return the pending cells that this request does not ask for, but that share a recorded pack with its own."""
+        requested = {cell.id for cell in self.cells}
+        others = dict.fromkeys(cell for pack in packs for cell in pack.cells if cell not in requested)
         return [cell for cell in others if ledger.state(cell) == "pending"]
 
 

@@ -51,11 +51,11 @@ class Driver:
         return plan_sweep(self.ledger, self.spec, self.settings.retry_failed)
 
     def packs(self, plan: Plan, ask: Resources) -> list[Pack]:
-        """Choose the packs of a plan, and say what they train beside what was asked for."""
+        """Choose the packs of a plan, and name what they train beside what was asked for."""
         packs = plan.packs(self.ledger, self.settings.pack_size, ask)
-        along = plan.along(self.ledger, packs)
-        if along:
-            self.say(f"note: {len(along)} more cells train along: earlier requests planned them in the same packs")
+        others = plan.cells_of_earlier_requests(self.ledger, packs)
+        if others:
+            self.say(f"note: {len(others)} more cells train along: earlier requests planned them in the same packs")
         return packs
 
     def run(self, probe_first: bool = False) -> tuple[int, Plan]:
@@ -65,7 +65,7 @@ class Driver:
         errors of planning. The status comes from the ledger alone: 0 complete, 1 cells left behind by trouble with
         the machine, 3 some failed or diverged, 128 + n stopped by signal n.
         """
-        plan = self.plan()  # what cannot be is refused before anything is written
+        plan = self.plan()  # raises before anything is written
         self._say_other_bounds(plan)
         journal = Journal(self.settings.log, self.ledger, self.say)
         if not plan.pending:

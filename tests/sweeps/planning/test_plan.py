@@ -55,11 +55,11 @@ def test_cells_that_earlier_requests_planned_in_the_same_packs_are_counted(
     run(ledger, spec, result, how_many=0)
     half = plan_sweep(ledger, replace(spec, objectives=rho_axis(spec.objectives[0], (0.5,))))
     packs = half.packs(ledger)
-    along = half.along(ledger, packs)
+    along = half.cells_of_earlier_requests(ledger, packs)
     assert {ledger.record(cell).cell.member.objective.rho for cell in along} == {1.0}  # type: ignore[union-attr]
     assert sorted(along + [cell.id for cell in half.pending]) == sorted(c for pack in packs for c in pack.cells)
     ledger.complete(next(cell for cell in spec.cells() if cell.id == along[0]), result(), {}, [])
-    assert half.along(ledger, packs) == along[1:]
+    assert half.cells_of_earlier_requests(ledger, packs) == along[1:]
 
 
 def test_failed_cells_wait_for_a_retry(ledger: Ledger, spec: SweepSpec, result: Callable[..., dict[str, Any]]) -> None:
