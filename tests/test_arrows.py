@@ -114,6 +114,14 @@ def test_folders_stay_small_and_say_what_they_are() -> None:
         assert ast.get_docstring(ast.parse((directory / "__init__.py").read_text())), directory
 
 
+def test_the_map_in_contributing_is_the_tree() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    listed = set(text[text.index("    hvae_core/") : text.index("Each folder imports")].split())
+    for name, file in modules().items():
+        entry = f"{file.parent.name}/" if file.name == "__init__.py" else file.stem
+        assert entry in listed or entry in ("__main__", "cli"), name
+
+
 def test_the_walk_sees_what_it_should(tmp_path: Path) -> None:
     file = tmp_path / "module.py"
     file.write_text(

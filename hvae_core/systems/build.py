@@ -15,12 +15,17 @@ from hvae_core.systems.base import System
 from hvae_core.systems.hvae import HVAE
 
 
+SYSTEMS: dict[str, type[System]] = {"hvae": HVAE}
+"""How inference and generation are ordered, by name: a line here for each."""
+
+
 def build(
     family: Family,
     image: ImageSpec,
     seeds: Sequence[int],
     dtype: torch.dtype = torch.float32,
     mean: Tensor | None = None,
+    system: str = "hvae",
 ) -> System:
     """Build one member per seed, with Glorot weights and the decoder's bias at the data's mean image.
 
@@ -28,7 +33,7 @@ def build(
     """
     likelihood = likelihood_of(image)
     networks = family.networks(len(seeds), image, likelihood.outputs)
-    model = HVAE(networks, family.latents, image, likelihood).to(dtype)
+    model = SYSTEMS[system](networks, family.latents, image, likelihood).to(dtype)
     glorot_uniform(model, seeds)
     if mean is not None and networks.set_output is not None:
         networks.set_output(likelihood.initial_bias(mean.to(dtype)))
