@@ -1,4 +1,4 @@
-"""The families that `--model` knows: a line here for each, tried in order."""
+"""The families that `--model` knows: a name in BUILT_IN for each, tried in order, and then a user's own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hvae_core.families.base import Family
 from hvae_core.image import ImageSpec
 from hvae_core.likelihoods.registry import outputs_of
 
-FAMILIES: tuple[Callable[[str], Family | None], ...] = (mlp.MLP.parse, own.find)
+BUILT_IN: tuple[Callable[[str], Family | None], ...] = (mlp.MLP.parse,)
 GRAMMAR = f"{mlp.GRAMMAR}, or {own.GRAMMAR}"
 LATER = re.compile(r"(conv|resnet)\d")
 
@@ -21,10 +21,9 @@ def parse_model(text: str) -> Family:
 
     A family of the user's own is imported: only for what a user typed, never for what a results directory says.
     """
-    for parse in FAMILIES:
-        model = parse(text)
-        if model is not None:
-            return model
+    model = _built_in(text) or own.find(text)
+    if model is not None:
+        return model
     known = "conv and resnet models are not in this version; " if LATER.match(text) else ""
     raise SpecError(f"model: {text!r} is not a model; {known}it must be {GRAMMAR}")
 
@@ -39,9 +38,13 @@ def check_model(model: Family, image: ImageSpec) -> None:
 
 def recorded_model(name: str, code: str | None, latents: str | None) -> Family:
     """Read a model as a cell's configuration records it; imports nothing. Raises SpecError."""
-    if code is None:
-        model = mlp.MLP.parse(name)
-        if model is None:
-            raise SpecError(f"model: {name!r} is not a model of this version; it must be {mlp.GRAMMAR}")
-        return model
-    return own.OwnFamily.recorded(name, code, latents)
+    if code is not None:
+        return own.OwnFamily.recorded(name, code, latents)
+    model = _built_in(name)
+    if model is None:
+        raise SpecError(f"model: {name!r} is not a model of this version; it must be {mlp.GRAMMAR}")
+    return model
+
+
+def _built_in(text: str) -> Family | None:
+    return next((model for parse in BUILT_IN if (model := parse(text)) is not None), None)
