@@ -14,7 +14,6 @@ from hvae_core.networks.stacked import glorot_uniform
 from hvae_core.systems.base import System
 from hvae_core.systems.hvae import HVAE
 
-
 SYSTEMS: dict[str, type[System]] = {"hvae": HVAE}
 """How inference and generation are ordered, by name: a line here for each."""
 
