@@ -7,12 +7,14 @@ import sys
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 import cli
+from sweeps.ledger.atomic_files import write_json
 from sweeps.ledger.claims import Claim
 from sweeps.ledger.ledger import Ledger
 
@@ -303,7 +305,7 @@ def test_a_complete_request_writes_nothing_and_a_full_disk_costs_no_result(
     """With every file refused: a complete request still ends with 0 and says what it could not write."""
     worked(here)
 
-    def refuse(path: Path, content: bytes) -> None:
+    def refuse(path: Path, content: bytes, **more: object) -> None:
         raise OSError(30, "Read-only file system", str(path))
 
     for module in (
@@ -518,3 +520,27 @@ def test_planning_and_plotting_load_neither_ray_nor_torch() -> None:
     code = f"import sys, hvae_core.training.trainer; print([m for m in {absent} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_request_recorded_while_another_was_suspended_is_not_lost(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is suspended, beyond its claim's life, when it has read the list of requests and writes its cells."""
+    slept: list[bool] = []
+
+    def sleeping_once(*given: Any, **more: Any) -> None:
+        if not slept:
+            slept.append(True)
+            with monkeypatch.context() as patch:  # the claim has expired
+                patch.setattr("sweeps.ledger.claims.is_live", lambda path, content: False)
+                other = sweep("rho", *TINY, "--datasets", "more.npz", "--plan-only")
+            assert other.exit_code == 0
+        write_json(*given, **more)
+
+    monkeypatch.setattr("sweeps.ledger.ledger.write_json", sleeping_once)
+    first = sweep("rho", *TINY, "--datasets", "bars.npz", "--plan-only")
+    assert first.exit_code == 0
+    assert first.stderr.count("another process took it over while this one was suspended; planning again") == 1
+    requests = Ledger(here / "results").requests()
+    assert [request["request"]["datasets"] for request in requests] == [["more.npz"], ["bars.npz"]]
+    assert sorted(path.name for path in (here / "results").iterdir()) == ["cells", "sweep.json", "sweep.toml"]

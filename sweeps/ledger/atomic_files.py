@@ -25,9 +25,12 @@ class DamagedFileError(ValueError):
         self.path = path
 
 
-def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
-    """Write a file atomically: whole under its name, or not at all; durable: on disk before it has its name."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+def write_bytes(path: Path, content: bytes, durable: bool = True, staging: Path | None = None) -> None:
+    """Write a file atomically: whole under its name, or not at all; durable: on disk before it has its name.
+
+    It is written in `staging`, a folder of the same file system (its own folder where none is given), and then renamed.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=staging or path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
@@ -41,9 +44,9 @@ def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
         raise
 
 
-def write_json(path: Path, value: object, durable: bool = True) -> None:
-    """Write strict JSON atomically; raises ValueError for a NaN or an infinity."""
-    write_bytes(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode(), durable)
+def write_json(path: Path, value: object, durable: bool = True, staging: Path | None = None) -> None:
+    """Write strict JSON atomically, as `write_bytes` does; raises ValueError for a NaN or an infinity."""
+    write_bytes(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode(), durable, staging)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -3,6 +3,11 @@
 A claim is a file created exclusively, which names its holder, and which the holder touches as a heartbeat. It is
 stale when it was not touched for 90 s by the file system's own clock, or at once if its process is gone from this
 machine. Neither flock nor a database: both are unreliable on network file systems.
+
+Invariants: a claim never exists without its content (it is written beside and linked into place); only its holder, or
+who found it stale, removes it, one at a time and only with the token that was read (`_gate`). A claim says who should
+work: a process that was suspended beyond its claim's life learns of that only when it looks. What keeps its late
+writes out is `ownership`.
 """
 
 from __future__ import annotations

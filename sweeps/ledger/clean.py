@@ -21,7 +21,9 @@ KINDS = {
     "leftovers": "half-written files of processes that were killed",
 }
 _ASIDE = re.compile(r".+\.damaged-\d+|unreadable-checkpoint-.+")
-_LEFTOVER = re.compile(r"\.(claim-|clock-|checkpoint-).+|\.[\w.-]+\.(json|csv|parquet|toml|safetensors)\.\w{8}")
+_LEFTOVER = re.compile(
+    r"owner-.+|\.(claim-|clock-|checkpoint-|fenced-).+|\.[\w.-]+\.(json|csv|parquet|toml|safetensors)\.\w{8}"
+)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ sweep.json                  the requests, one entry per invocation
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +26,7 @@ from sweeps.ledger.atomic_files import (
     write_bytes,
     write_json,
 )
+from sweeps.ledger.ownership import Ownership
 from sweeps.ledger.validation import (
     EVALUATION,
     csv_bytes,
@@ -66,10 +68,23 @@ class Pack:
 
 
 class Ledger:
-    """A results directory."""
+    """A results directory.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    owner: whose right to write outcomes of cells and requests is needed for it (see `ownership`); None: nobody's.
+    """
+
+    def __init__(self, root: Path, owner: Ownership | None = None) -> None:
+        self.root, self.owner = root, owner
+
+    @contextmanager
+    def _staged(self) -> Iterator[Path | None]:
+        """Yield where an outcome is to be written first; raises TakenOverError where the owner was fenced off."""
+        try:
+            yield None if self.owner is None else self.owner.staging
+        except FileNotFoundError:
+            if self.owner is not None:
+                self.owner.check()
+            raise
 
     def folder(self, name: str) -> Path:
         """Folder of the directory's own; raises LedgerError if it is a link, which could lead out of it."""
@@ -114,7 +129,9 @@ class Ledger:
             path.mkdir(parents=True, exist_ok=True)
             if not (path / "config.json").exists():
                 write_json(path / "config.json", cell.config, durable=False)  # the request can always write it again
-        write_json(self.root / "sweep.json", {"schema": SCHEMA, "requests": [*requests, dict(request)]})
+        with self._staged() as staging:  # a list is read and written as a whole: by one owner alone
+            whole = {"schema": SCHEMA, "requests": [*requests, dict(request)]}
+            write_json(self.root / "sweep.json", whole, staging=staging)
 
     def packs(self, requests: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Pack]:
         """Return the packs that requests (all that are recorded) planned, by id, oldest first."""
@@ -237,18 +254,21 @@ class Ledger:
         """
         path = self.cell_path(cell.id)
         companions = {"history.csv": csv_bytes(history)} | ({} if weights is None else {"weights.safetensors": weights})
-        for name, content in companions.items():
-            write_bytes(path / name, content)
-        write_json(path / "provenance.json", provenance)
         files = {name: fingerprint(content) for name, content in companions.items()}
-        write_json(path / "result.json", {"schema": SCHEMA, "cell_id": cell.id, **result, "files": files})
+        with self._staged() as staging:
+            for name, content in companions.items():
+                write_bytes(path / name, content, staging=staging)
+            write_json(path / "provenance.json", provenance, staging=staging)
+            whole = {"schema": SCHEMA, "cell_id": cell.id, **result, "files": files}
+            write_json(path / "result.json", whole, staging=staging)
         (path / "failure.json").unlink(missing_ok=True)
 
     def fail(self, cell_id: str, kind: str, lines: Sequence[str], step: int | None = None) -> None:
         """Record a failed (error, lost) or diverged cell with its last lines; attempts are counted."""
         failure = {"schema": SCHEMA, "cell_id": cell_id, "kind": kind, "step": step, "lines": list(lines)}
         attempts = self.attempts(cell_id) + 1
-        write_json(self.cell_path(cell_id) / "failure.json", {**failure, "attempts": attempts})
+        with self._staged() as staging:
+            write_json(self.cell_path(cell_id) / "failure.json", {**failure, "attempts": attempts}, staging=staging)
 
     def reopen(self, cell_id: str) -> None:
         """Make a failed or diverged cell pending again; its failure is kept as failure-<n>.json."""
@@ -274,7 +294,8 @@ class Ledger:
 
     def write_history(self, cell_id: str, rows: Sequence[Mapping[str, float | int]]) -> None:
         """Write history.csv: one row per evaluation on the validation images."""
-        write_bytes(self.cell_path(cell_id) / "history.csv", csv_bytes(rows))
+        with self._staged() as staging:
+            write_bytes(self.cell_path(cell_id) / "history.csv", csv_bytes(rows), staging=staging)
 
     def history(self, cell_id: str) -> list[dict[str, float]]:
         """Read history.csv back, oldest row first; raises DamagedFileError for anything but numbers."""

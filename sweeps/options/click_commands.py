@@ -18,6 +18,7 @@ from sweeps.errors import ERROR, HELD, NOTHING, SIGNAL, USAGE, NothingError, Sch
 from sweeps.ledger.atomic_files import DamagedFileError
 from sweeps.ledger.claims import HeldError
 from sweeps.ledger.ledger import LedgerError
+from sweeps.ledger.ownership import TakenOverError
 from sweeps.options import values
 from sweeps.options.presets import PRESETS, QUICK
 
@@ -58,7 +59,7 @@ class Group(click.Group):
             fail(error.format_message(), error.exit_code)
         except (SpecError, DataError) as error:
             fail(str(error), USAGE)
-        except HeldError as error:
+        except (HeldError, TakenOverError) as error:
             fail(str(error), HELD)
         except NothingError as error:
             fail(str(error), NOTHING)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,7 @@ from sweeps.grid.sweep_spec import SweepSpec
 from sweeps.ledger.atomic_files import write_bytes
 from sweeps.ledger.claims import Claim
 from sweeps.ledger.ledger import Ledger, Pack
+from sweeps.ledger.ownership import Ownership, TakenOverError
 from sweeps.loggers.follower import Journal
 from sweeps.planning.estimate import Estimate, estimate, probe
 from sweeps.planning.pack_options import PackOptions, device_name
@@ -73,23 +75,34 @@ class Driver:
             with journal:
                 return exit_status(self.ledger, plan.cells), plan
         self.ledger.root.mkdir(parents=True, exist_ok=True)
-        with Claim(self.ledger.root / "claim"):
-            plan = self._prepared()
+        with self._owning() as driver:
+            plan = driver._prepared()
             signal = None
             with journal:
                 if plan.pending:
-                    signal = self._train(plan, probe_first, journal)
+                    signal = driver._train(plan, probe_first, journal)
             tidy(self.ledger)
             return (SIGNAL + signal if signal else exit_status(self.ledger, plan.cells)), plan
 
     def record(self, ask: Resources) -> tuple[Plan, list[Pack]]:
         """Plan the request and write it down without running it; workers can take it up from there."""
         self.ledger.root.mkdir(parents=True, exist_ok=True)
-        with Claim(self.ledger.root / "claim"):
-            plan = self._prepared()
-            packs = self.packs(plan, ask)
-            self._write_request(plan, packs)
-        return plan, packs
+        while True:
+            try:
+                with self._owning() as driver:
+                    plan = driver._prepared()
+                    packs = driver.packs(plan, ask)
+                    driver._write_request(plan, packs)
+                    return plan, packs
+            except TakenOverError as error:
+                self.say(f"note: {error}; planning again beside what it recorded")
+
+    @contextmanager
+    def _owning(self) -> Iterator[Driver]:
+        """Hold the results directory, and give this driver the right to record requests; raises HeldError."""
+        root = self.ledger.root
+        with Claim(root / "claim") as claim, Ownership(root, claim.token) as owner:
+            yield replace(self, ledger=Ledger(root, owner))
 
     def forecast(self, plan: Plan, packs: Sequence[Pack], ask: Resources, timed: bool) -> Estimate:
         """Estimate how long these packs take: from complete cells, else, if `timed`, from a few timed steps here."""

@@ -24,6 +24,7 @@ from sweeps.ledger import pack_progress
 from sweeps.ledger.atomic_files import DamagedFileError
 from sweeps.ledger.claims import Claim, HeldError
 from sweeps.ledger.ledger import Ledger, LedgerError, Pack
+from sweeps.ledger.ownership import Ownership, TakenOverError, fence_off
 from sweeps.planning.pack_options import PackOptions, load_data
 from sweeps.running.part import PackRun, train_part
 
@@ -41,6 +42,7 @@ def tidy(ledger: Ledger) -> None:
         folder = ledger.pack_path(pack.id)
         if folder.is_dir() and all(ledger.state(cell) != "pending" for cell in pack.cells):
             with suppress(HeldError, OSError), Claim(folder / "claim"):
+                fence_off(folder)
                 remove_checkpoints(folder)
                 (folder / pack_progress.FILE).unlink(missing_ok=True)
             with suppress(OSError):
@@ -60,35 +62,52 @@ def run_pack(
     checkpoint written). Raises OSError, DataError, LedgerError or SpecError where the disk, the data, the records or
     a setting that this machine lacks are the trouble: the cells stay pending.
     """
-    ledger = Ledger(Path(options.root))
-    folder = ledger.pack_path(pack.id)
+    folder = Ledger(Path(options.root)).pack_path(pack.id)
     if stop():
         return "stopped"
     try:
-        with Claim(folder / "claim") as claim:
-            run = PackRun(options, ledger, pack, claim, stop, note)
-            open_cells = run.open_cells()
-            if not open_cells:
-                remove_checkpoints(folder)
-                return "complete"
-            try:
-                _train(run)
-            except Interrupted:
-                return "stopped" if claim.mine() else "held"
-            except (OSError, DataError, LedgerError, SpecError):
-                raise
-            except Exception:  # whatever else training raises must not stop the sweep: recorded with its last lines
-                lines = traceback.format_exc().splitlines()[-LAST_LINES:]
-                for cell in run.open_cells():
-                    ledger.fail(cell, "error", lines)
-                return "failed"
-            remove_checkpoints(folder)
-            (folder / pack_progress.FILE).unlink(missing_ok=True)
+        with Claim(folder / "claim") as claim, Ownership(folder, claim.token) as owner:
+            run = PackRun(options, Ledger(Path(options.root), owner), pack, claim, owner, stop, note)
+            outcome = _run_claimed(run)
         with suppress(OSError):
             folder.rmdir()  # only if empty: another worker may be looking in
     except HeldError:
         return "held"
-    return "complete" if all(ledger.state(cell) == "complete" for cell in open_cells) else "failed"
+    return outcome
+
+
+def _run_claimed(run: PackRun) -> Outcome:
+    """Train and record the open cells of a pack that this worker owns."""
+    open_cells = run.open_cells()
+    if not open_cells:
+        remove_checkpoints(run.folder)
+        return "complete"
+    try:
+        _train(run)
+    except Interrupted:
+        return "stopped" if run.claim.mine() else _taken_over(run)
+    except TakenOverError:
+        return _taken_over(run)
+    except (OSError, DataError, LedgerError, SpecError):
+        if not run.owner.staging.is_dir():
+            return _taken_over(run)  # the pack's folder may have gone with it
+        raise
+    except Exception:  # whatever else training raises must not stop the sweep: recorded with its last lines
+        lines = traceback.format_exc().splitlines()[-LAST_LINES:]
+        try:
+            for cell in run.open_cells():
+                run.ledger.fail(cell, "error", lines)
+        except TakenOverError:
+            return _taken_over(run)
+        return "failed"
+    remove_checkpoints(run.folder)
+    (run.folder / pack_progress.FILE).unlink(missing_ok=True)
+    return "complete" if all(run.ledger.state(cell) == "complete" for cell in open_cells) else "failed"
+
+
+def _taken_over(run: PackRun) -> Outcome:
+    run.note(f"pack {run.pack.id}: another worker took it over while this one was suspended; going on to the next")
+    return "held"
 
 
 def _train(run: PackRun) -> None:

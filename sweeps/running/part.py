@@ -14,10 +14,11 @@ import torch
 
 from hvae_core.data import Dataset
 from hvae_core.training.follower import Follower
-from hvae_core.training.trainer import Interrupted, PackTrainer, TrainedPack, train_pack
+from hvae_core.training.trainer import PackTrainer, TrainedPack, train_pack
 from sweeps.grid.cell import Cell
 from sweeps.ledger.claims import Claim
 from sweeps.ledger.ledger import Ledger, Pack
+from sweeps.ledger.ownership import Ownership
 from sweeps.ledger.pack_progress import Pace
 from sweeps.ledger.provenance import provenance
 from sweeps.planning.pack_options import PackOptions, device_name
@@ -34,6 +35,7 @@ class PackRun:
     ledger: Ledger
     pack: Pack
     claim: Claim
+    owner: Ownership
     stop: Callable[[], bool]
     note: Callable[[str], None]
 
@@ -60,7 +62,8 @@ class PartFollower(Follower):
             self.run.ledger.write_history(self.cells[i].id, trainer.history[i])
 
     def progressed(self, trainer: PackTrainer) -> None:
-        """Write step and rate where `status` finds them."""
+        """Write step and rate where `status` finds them; raises TakenOverError, before a checkpoint is written."""
+        self.run.owner.check()
         now, rate = time.monotonic(), 0.0
         if self._before is not None:
             then, step = self._before
@@ -69,7 +72,7 @@ class PartFollower(Follower):
         Pace(trainer.step, trainer.train.steps, len(self.cells), rate).write(self.run.folder)
 
     def should_stop(self) -> bool:
-        """Whether the run was asked to, or another worker took the pack over."""
+        """Whether the run was asked to, or its claim was lost."""
         return self.run.stop() or not self.run.claim.mine()
 
     def note(self, line: str) -> None:
@@ -97,8 +100,7 @@ def train_part(run: PackRun, cells: Sequence[Cell], data: Dataset, checkpoints: 
     for result, bound in zip(results, bounds(trained, cells, data, options.ll_examples, options.device), strict=True):
         result |= bound
     ended = time.monotonic()
-    if not run.claim.mine():
-        raise Interrupted("another worker took the pack over")
+    run.owner.check()
     trained.model.to("cpu")
     facts = {
         "pack": {"id": run.pack.id, "cells": list(run.pack.cells), "trained_with": [cell.id for cell in cells]},

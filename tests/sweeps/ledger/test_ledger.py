@@ -56,7 +56,7 @@ def test_result_is_written_last(ledger: Ledger, cell: Cell, result: Make, monkey
 
     written: list[str] = []
 
-    def killed(path: Path, value: object) -> None:
+    def killed(path: Path, value: object, **more: object) -> None:
         written.append(path.name)
         if path.name == "result.json":
             raise KeyboardInterrupt

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +17,12 @@ from hvae_core.evaluation.evaluate import evaluate
 from hvae_core.training.trainer import train_pack
 from sweeps import load_cell
 from sweeps.grid.sweep_spec import SweepSpec
+from sweeps.ledger.atomic_files import write_json
 from sweeps.ledger.claims import Claim
 from sweeps.ledger.ledger import Ledger, LedgerError, Pack
 from sweeps.planning.pack_options import PackOptions
 from sweeps.planning.plan import plan_sweep, request_entry
-from sweeps.running.pack import run_pack
+from sweeps.running.pack import run_pack, tidy
 
 
 @pytest.fixture
@@ -267,3 +270,40 @@ def test_a_model_that_does_not_fit_alone_fails(
     monkeypatch.setattr(module, "train_pack", full)
     assert run_pack(options, packs[0]) == "failed"
     assert {ledger.state(cell) for cell in packs[0].cells} == {"failed"}
+
+
+@pytest.mark.parametrize("when", ["evaluated", "complete"])
+def test_a_worker_that_was_suspended_writes_nothing_over_its_successors_results(
+    ledger: Ledger, options: PackOptions, packs: list[Pack], monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """At an evaluation, and in the midst of recording a cell, the first sleeps until a second has finished the pack."""
+    options, pack = replace(options, eval_every=4), packs[0]
+    said, slept, before = list[str](), list[str](), dict[Path, bytes]()
+
+    def sleep() -> None:
+        slept.append(when)
+        with monkeypatch.context() as patch:  # the claim has expired
+            patch.setattr("sweeps.ledger.claims.is_live", lambda path, content: False)
+            assert run_pack(options, pack) == "complete"
+        before.update({path: path.read_bytes() for path in ledger.root.glob("cells/*/*")})
+
+    def sleeping_once(original: Callable[..., None]) -> Callable[..., None]:
+        def wrapped(*given: Any, **more: Any) -> None:
+            if not slept:
+                sleep()
+            original(*given, **more)
+
+        return wrapped
+
+    if when == "evaluated":
+        monkeypatch.setattr(module.PartFollower, "evaluated", sleeping_once(module.PartFollower.evaluated))
+    else:
+        monkeypatch.setattr("sweeps.ledger.ledger.write_json", sleeping_once(write_json))
+    assert run_pack(options, pack, note=said.append) == "held"
+    assert slept
+    assert {path: path.read_bytes() for path in ledger.root.glob("cells/*/*")} == before
+    assert not any(record.damage for record in ledger.records())
+    assert [ledger.state(cell) for cell in pack.cells] == ["complete"] * len(pack.cells)
+    assert said == [f"pack {pack.id}: another worker took it over while this one was suspended; going on to the next"]
+    tidy(ledger)
+    assert not ledger.pack_path(pack.id).exists()

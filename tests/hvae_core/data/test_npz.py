@@ -54,10 +54,42 @@ def test_npz_of_every_kind(tmp_path: Path, arrays_: dict[str, Any], binary: bool
 def test_one_grey_array_makes_all_grey(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     ones = np.tile(np.array([0, 1], dtype=np.uint8), (3, 2, 1))
-    path.write_bytes(npz(train=ones, test=ones, valid=ones * 200))
+    path.write_bytes(npz(train=ones * 255, test=ones * 255, valid=ones * 200))
     read = read_npz(path)
     assert not read.binary
-    assert read.train.max() == 1  # of 255
+    assert read.valid is not None
+    assert read.valid.max() == 200
+
+
+ONES = np.tile(np.array([0, 1], dtype=np.uint8), (3, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("arrays_", "words"),
+    [
+        ({"train": ONES * 255, "test": ONES}, "train up to 255, test up to 1"),
+        ({"train": ONES, "test": ONES * 255}, "train up to 1, test up to 255"),
+        ({"train": ONES * 255, "valid": ONES, "test": ONES * 255}, "train up to 255, valid up to 1, test up to 255"),
+        ({"train": ONES * 1.0, "test": ONES / 255}, "train up to 255, test up to 1"),
+        ({"train": ONES * 255, "test": ONES * 15}, "train up to 255, test up to 15"),
+    ],
+    ids=["test of 0 and 1", "train of 0 and 1", "valid of 0 and 1", "test divided twice", "four bits beside eight"],
+)
+def test_splits_on_different_scales_are_refused_by_name(tmp_path: Path, arrays_: dict[str, Any], words: str) -> None:
+    """Read as grey levels, a test set of zeros and ones would be nearly black, and every ELBO on it meaningless."""
+    path = tmp_path / "a.npz"
+    path.write_bytes(npz(**arrays_))
+    with pytest.raises(DataError, match=f"arrays are on different scales, of 255 levels {words}; all must") as error:
+        read_npz(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_dark_split_and_a_blank_binary_one_are_no_other_scale(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(npz(train=ONES * 255, test=ONES * 40))
+    assert read_npz(path).test.max() == 40
+    path.write_bytes(npz(train=ONES, test=ONES, valid=ONES * 0))
+    assert read_npz(path).binary
     assert read.valid is not None
     assert read.valid.max() == 200
 
