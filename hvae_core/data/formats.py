@@ -253,12 +253,12 @@ def read_npz(path: Path) -> Arrays:
     kinds = {key: "float" if values.dtype.kind == "f" else str(values.dtype) for key, values in images.items()}
     if len(set(kinds.values())) > 1:
         raise DataError(f"{path}: arrays differ in kind, {kinds}; all must be bool, all uint8 or all floats")
+    if grey["train"].min() == grey["train"].max():
+        raise DataError(f"{path}: every pixel of array train is the same, there is nothing to learn")
     highest = {key: int(values.max()) for key, values in grey.items()}
     if max(highest.values()) > max(1, SCALES_APART * min(highest.values())):
         found = ", ".join(f"{key} up to {level}" for key, level in highest.items())
         raise DataError(f"{path}: arrays are on different scales, of 255 levels {found}; all must use the same")
-    if grey["train"].min() == grey["train"].max():
-        raise DataError(f"{path}: every pixel of array train is the same, there is nothing to learn")
     binary = all(bool(((values == 0) | (values == 1)).all()) for values in images.values())
     if binary:
         grey = {key: (values > 0).astype(np.uint8) for key, values in grey.items()}
