@@ -31,6 +31,7 @@ from sweeps.cluster.submit import SubmitCommand, plan_request, scheduler_options
 from sweeps.errors import ERROR, SIGNAL
 from sweeps.ledger.clean import KINDS
 from sweeps.ledger.locate import ledger_at, results_at
+from sweeps.ledger.validation import is_untrained
 from sweeps.loggers.registry import check_loggers
 from sweeps.options import values
 from sweeps.options.click_commands import CONTEXT, Group, console, fail, layer_options, setting, spelled, together
@@ -338,8 +339,12 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
     code, plan = driver.run(probe)
     root = driver.ledger.root
     _write_tables(root, driver.console)
-    states = Counter(driver.ledger.state(cell.id) for cell in plan.cells)
+    records = [driver.ledger.record(cell.id) for cell in plan.cells]
+    states = Counter(record.state if record is not None else "pending" for record in records)
     counts = {state: states[state] for state in ("complete", "failed", "diverged", "pending")}
+    worse = sum(record is not None and record.result is not None and is_untrained(record.result) for record in records)
+    if worse:
+        counts["worse than independent pixels"] = worse
     _print_facts({"results": str(root), "cells": len(plan.cells), **counts}, as_json)
     return code
 

@@ -27,15 +27,19 @@ from analysis.figures import style
 from analysis.figures.elbo_axis import below_best, best_of_each, set_elbo_axis
 from analysis.figures.legend import panel_legend
 from analysis.figures.rho_axis import set_rho_axis
+from analysis.frames.baseline import below_baseline
 from analysis.frames.curves import Curve, curves
 from analysis.summaries.critical import CriticalRho
 
 MAX_MODELS = 4
 PANELS = {"kl_top": 1.6, "au_top": 0.7, "elbo": 1.1}  # height in inches
 TITLE = "Collapse of the top layer as smoothing is reduced"
-MISSING = {"pending": "|", "failed": "x", "diverged": "x"}
+MISSING = {"pending": "|", "failed": "x", "diverged": "x", "untrained": "+"}
+UNTRAINED = "worse than independent pixels"
 
 _LEFT, _INNER, _RIGHT, _GAP, _XLABEL, _LINE, _HANDLE = 0.68, 0.42, 0.08, 0.10, 0.38, 0.13, 0.42  # inches
+
+_CROSS: dict[str, Any] = {"color": "0.1", "linestyle": "", "marker": "+", "markersize": 6, "markeredgewidth": 0.9}
 
 Key: TypeAlias = tuple[Any, ...]
 
@@ -104,6 +108,7 @@ def draw_phase_transition(
                 best = column.best[curve.data]
                 _draw_seeds(axes, below_best(curve.complete, best), looks[curve.key])
                 _draw_curve(axes, below_best(by_curve[curve.key].rows, best), looks[curve.key])
+                _mark_untrained(axes, curve.complete, best)
                 _draw_critical(axes["kl_top"], thresholds[curve.key], looks[curve.key])
             _scale_panels(axes, column, looks)
             stretched = set_rho_axis(list(axes.values()), rhos, column.inches, x_scale)
@@ -155,8 +160,12 @@ def _columns(
         states = {state for curve in group for state in curve.rows["state"]} - {"complete"}
         for marker in dict.fromkeys(marker for state, marker in MISSING.items() if state in states):
             named = sorted(state for state in states if MISSING[state] == marker)
-            column.labels.append(f"{' or '.join(named)} cell")
+            column.labels.append(f"{' or '.join(named)} cell" if marker != MISSING["untrained"] else UNTRAINED)
             column.handles.append(Line2D([], [], color="0.3", linestyle="", marker=marker, markeredgewidth=0.8))
+        worse = any(below_baseline(curve.complete).any() for curve in group)
+        if worse and UNTRAINED not in column.labels:
+            column.labels.append(UNTRAINED)
+            column.handles.append(Line2D([], [], **{**_CROSS, "markersize": 4}))
         columns.append(column)
     return columns
 
@@ -220,6 +229,15 @@ def _draw_seeds(axes: Mapping[str, Axes], cells: pd.DataFrame, look: Look) -> No
             (points,) = ax.plot(several["rho"].to_numpy(), several[metric].astype("float64").to_numpy(), zorder=2)
             points.set(gid="seeds", color=look.colour, linestyle="", marker=look.marker, markersize=2.2)
             points.set(alpha=0.4, markeredgewidth=0, clip_on=False)
+
+
+def _mark_untrained(axes: Mapping[str, Axes], cells: pd.DataFrame, best: float) -> None:
+    """Mark the cells whose ELBO is below the baseline with a plus, in every panel."""
+    worse = below_best(cells[below_baseline(cells)], best)
+    if len(worse):
+        for metric, ax in axes.items():
+            (marks,) = ax.plot(worse["rho"].to_numpy(), worse[metric].astype("float64").to_numpy(), **_CROSS)
+            marks.set(gid="untrained", clip_on=False, zorder=6)
 
 
 def _scale_panels(axes: Mapping[str, Axes], column: Column, looks: Mapping[Key, Look]) -> None:

@@ -111,7 +111,7 @@ def columns(depth: int) -> list[str]:
     return [
         *("cell_id", "state", *COLUMNS, "elbo", "recon", "kl_total", "kl_top", *(f"kl_{i}" for i in layers)),
         *("au_top", *(f"au_{i}" for i in layers), *(f"au_path_{i}" for i in layers)),
-        *("at_floor", "ll_100", "ll_100_se", "ll_100_ess", "ll_examples", "seconds", "pack_size", "device"),
+        *("at_floor", "ll_100", "ll_100_se", "ll_100_ess", "ll_examples", "baseline", "seconds", "pack_size", "device"),
     ]
 
 

@@ -21,7 +21,7 @@ from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
 from analysis.summaries.depth_width import STATES, blocks, depth_width_table, some
 from analysis.words.curves import curve_in_words, curves_in_words
-from analysis.words.incomplete import incomplete, require_complete
+from analysis.words.incomplete import incomplete, require_complete, untrained
 from analysis.words.printed import printed
 from analysis.words.settings import settings
 
@@ -55,7 +55,7 @@ def report(request: PlotRequest, *, active: Active = "mean") -> Report:
         behind = {NAME: whole} if table is tables[-1] else {}
         files += write_files(figure, request.directory, name, request.formats, behind)
     units = [f"{DEFINITIONS[active]}_{name}" for name in ("top", "top_fraction", "total", "total_fraction")]
-    return Report(files, gathered.notes + notes, whole, printed(whole, (*SAID, *units, "elbo")))
+    return Report(files, gathered.notes + untrained(frame) + notes, whole, printed(whole, (*SAID, *units, "elbo")))
 
 
 def _words(group: Sequence[Curve]) -> list[list[str]]:

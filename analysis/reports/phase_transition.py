@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.figures.phase_transition import MAX_MODELS, draw_phase_transition, models_drawn
+from analysis.frames.baseline import blown_up_apart
 from analysis.frames.curves import Curve, curves
 from analysis.frames.matched_beta import on_rho_axis
 from analysis.reports.output import write_files
@@ -14,7 +15,7 @@ from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
 from analysis.summaries.critical import TOO_FEW, CriticalRho
 from analysis.summaries.summary import summarise
-from analysis.words.incomplete import incomplete, require_complete
+from analysis.words.incomplete import incomplete, require_complete, untrained
 from analysis.words.printed import printed
 
 NAME = "phase-transition"
@@ -34,13 +35,15 @@ def report(request: PlotRequest) -> Report:
     """
     gathered, frame = request.gather()
     require_complete(frame)
-    frame = on_rho_axis(frame)
+    worse = untrained(frame)
+    frame = blown_up_apart(on_rho_axis(frame))
+    require_complete(frame)
     critical, summary = CriticalRho()(frame), summarise(frame)
     figure = draw_phase_transition(frame, summary, critical, title=request.title)
     tables = {NAME: summary, f"{NAME}-critical": critical}
     files = write_files(figure, request.directory, NAME, request.formats, tables)
     text = printed(critical.assign(beta_top=_betas(summary)), PRINTED)
-    notes = gathered.notes + _left_out(curves(frame))
+    notes = gathered.notes + worse + _left_out(curves(frame))
     if (critical["verdict"] == TOO_FEW).all():
         notes.append("no curve has enough rho values for a transition; hvae-plot table compares configurations")
     return Report(files, notes, critical, text)

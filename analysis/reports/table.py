@@ -17,7 +17,7 @@ from analysis.tables.latex import latex
 from analysis.tables.layout import lay_out
 from analysis.tables.markdown import markdown
 from analysis.tables.quoted import Quoted, context_rows
-from analysis.words.incomplete import counted, missing_states, require_complete
+from analysis.words.incomplete import counted, missing_states, require_complete, untrained
 from analysis.words.methods import words_of
 
 NAME = "table"
@@ -40,7 +40,7 @@ def report(request: PlotRequest, *, style: str = "markdown", context: bool = Fal
     require_complete(frame)
     numbers, text = tabulate(frame, style, context)
     files = write_all(request.directory, {f"{NAME}.{STYLES[style]}": text.encode()})
-    return Report(files, gathered.notes + _left_out(frame), numbers, text)
+    return Report(files, gathered.notes + untrained(frame) + _left_out(frame), numbers, text)
 
 
 def tabulate(frame: pd.DataFrame, style: str = "markdown", context: bool = False) -> tuple[pd.DataFrame, str]:

@@ -16,7 +16,7 @@ from analysis.reports.output import write_files
 from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
 from analysis.summaries.trajectories import LEAST, Trajectory, tabulate, trajectories
-from analysis.words.incomplete import counted
+from analysis.words.incomplete import counted, untrained
 from analysis.words.methods import words_of
 
 NAME = "training"
@@ -54,7 +54,7 @@ def report(request: PlotRequest) -> Report:
     files = write_files(figure, request.directory, NAME, request.formats, {NAME: tabulate(drawn)})
     names = {one.key: ", ".join(words) for group in groups for one, words in zip(group, words_of(group), strict=True)}
     ends = _ends(drawn, names)
-    notes = [*gathered.notes, *damaged, *left_out(drawn)]
+    notes = [*gathered.notes, *untrained(frame), *damaged, *left_out(drawn)]
     for group in groups:
         own = [curve for curve in drawn if curve.configuration.group == group[0].group]
         notes += _incomplete(group, own, names, known)

@@ -29,6 +29,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.frames.baseline import below_baseline
 from analysis.frames.curves import CURVE, Curve, curves
 from hvae_core.spec import retained_variance
 
@@ -40,6 +41,7 @@ NO_COLLAPSE = "no collapse in this grid"
 PARTIAL = "falls without collapsing in this grid"
 COLLAPSED = "below 1 nat everywhere"
 TOO_FEW = "too few rho values"
+UNTRAINED = "worse than independent pixels at every rho"
 
 NUMBERS = (
     *("rho_critical", "bracket_low", "bracket_high", "interval_low", "interval_high", "crossing_share"),
@@ -129,12 +131,19 @@ class CriticalRho:
     seed: int = 0
 
     def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return one row (COLUMNS) per curve that has complete cells; plateau in nats, the rest in units of rho."""
+        """Return one row (COLUMNS) per curve that has complete cells; plateau in nats, the rest in units of rho.
+
+        Nothing is read from cells that are worse than independent pixels.
+        """
         complete = frame[frame["state"] == "complete"]
         return pd.DataFrame([self._row(curve) for curve in curves(complete)], columns=list(COLUMNS))
 
     def _row(self, curve: Curve) -> dict[str, Any]:
-        table = curve.rows.pivot(index="seed", columns="rho", values="kl_top").sort_index().sort_index(axis=1)
+        trained = curve.rows[~below_baseline(curve.rows)]
+        if trained.empty:
+            empty = {"n_rho": 0, "n_seeds": 0, "plateau": math.nan, **dict.fromkeys(NUMBERS, math.nan)}
+            return {**curve.declared, **empty, "verdict": UNTRAINED}
+        table = trained.pivot(index="seed", columns="rho", values="kl_top").sort_index().sort_index(axis=1)
         rho, by_seed = table.columns.to_numpy(dtype=float), table.to_numpy(dtype=float)  # (R,), (S, R)
         median = _median(by_seed)
         row = {**curve.declared, "n_rho": len(rho), "n_seeds": len(by_seed), "plateau": float(median.max())}

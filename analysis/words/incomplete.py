@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from analysis.frames.baseline import below_baseline
 from analysis.frames.curves import Curve
 from analysis.frames.gather import GatherError
 from analysis.words.curves import curve_in_words
@@ -36,3 +37,20 @@ def incomplete(every: Sequence[Curve]) -> list[str]:
             of = f"{len(states)} of {len(curve.rows)} cells are not complete ({counted(states)})"
             notes.append(f"{curve_in_words(curve)}: {of}{'' if len(curve.complete) else '; it is not drawn'}")
     return notes
+
+
+def untrained(frame: pd.DataFrame) -> list[str]:
+    """Return a line on the complete cells that are worse than independent pixels, if there are any."""
+    worse = frame[below_baseline(frame)]
+    if worse.empty:
+        return []
+    names = ", ".join(dict.fromkeys(f"{row['dataset']} ({row['baseline']:.2f})" for _, row in worse.iterrows()))
+    return [
+        f"{len(worse)} of {len(frame)} cells have an ELBO below that of independent pixels at the training mean, "
+        f"{names} nats: marked, and no critical value is read from them (rho {', '.join(_rhos(worse))})"
+    ]
+
+
+def _rhos(rows: pd.DataFrame, most: int = 6) -> list[str]:
+    values = [f"{rho:g}" for rho in sorted(rows["rho"].unique())]
+    return [*values[:most], *(["..."] if len(values) > most else [])]

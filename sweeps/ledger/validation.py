@@ -97,6 +97,12 @@ def read_result(path: Path, cell: Cell) -> dict[str, Any] | None:
     return result
 
 
+def is_untrained(result: Mapping[str, Any]) -> bool:
+    """Whether a result is worse than independent pixels at the training mean, its `baseline`: finite, but no model."""
+    baseline = result.get("baseline")
+    return is_finite(baseline) and result["elbo"] < baseline
+
+
 def read_history(path: Path) -> list[dict[str, float]]:
     """Read history.csv, oldest row first; raises DamagedFileError for anything but numbers."""
     if path.is_symlink() or not path.is_file():

@@ -9,6 +9,7 @@ import safetensors.torch
 import torch
 
 from hvae_core.data import Dataset
+from hvae_core.evaluation.baseline import independent_pixels
 from hvae_core.evaluation.blocks import choose_examples
 from hvae_core.evaluation.bounds import importance_bound
 from hvae_core.evaluation.evaluate import evaluate
@@ -25,6 +26,7 @@ def measure(trained: TrainedPack, cells: Sequence[Cell], data: Dataset, device: 
     metrics = evaluate(trained.model, torch.from_numpy(data.test).to(device), [c.member.seed for c in cells], "test")
     facts = {
         "test_examples": len(data.test),
+        "baseline": independent_pixels(data),
         "seconds": trained.seconds / len(cells),
         "pack_size": len(cells),
         "device": device_name(device),

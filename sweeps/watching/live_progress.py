@@ -20,6 +20,7 @@ from sweeps.grid.cell import Cell
 from sweeps.ledger.atomic_files import DamagedFileError
 from sweeps.ledger.ledger import Ledger, Pack, Record
 from sweeps.ledger.pack_progress import Pace
+from sweeps.ledger.validation import is_untrained
 
 QUIET_SECONDS = 60.0  # between lines when stderr is no terminal
 
@@ -51,7 +52,8 @@ def describe(record: Record) -> str:
     if record.result is not None:
         r, L = record.result, cell.model.depth
         units = f"{r['au_top']}/{cell.model.units[L - 1]} active"
-        return f"{name}: top KL {r['kl_top']:.3f} nats, {units}, ELBO {r['elbo']:.2f}"
+        worse = f", worse than independent pixels ({r['baseline']:.2f})" if is_untrained(r) else ""
+        return f"{name}: top KL {r['kl_top']:.3f} nats, {units}, ELBO {r['elbo']:.2f}{worse}"
     lines = (record.failure or {}).get("lines") or [""]
     return f"{name}: {record.state}: {lines[-1]}"
 

@@ -15,6 +15,7 @@ from sweeps.ledger.claims import Holder, holder_of
 from sweeps.ledger.ledger import Ledger, Pack, Record, State
 from sweeps.ledger.pack_progress import Pace, checkpointed
 from sweeps.ledger.recorded_packs import recorded_packs
+from sweeps.ledger.validation import is_untrained
 
 STATES: tuple[State, ...] = ("complete", "failed", "diverged", "pending")
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -28,7 +29,8 @@ class Curve:
 
     counts: cells by state. running: packs that a live process trains. eta_seconds: None where nothing runs or its
     speed is not known yet. last_activity: seconds since a file of these cells was written, None if none was.
-    kl_top: median over seeds in nats per image by rho, ascending; None where no cell is complete.
+    kl_top: median over seeds in nats per image by rho, ascending; None where no cell is complete. untrained: complete
+    cells that are worse than independent pixels.
     """
 
     name: str
@@ -37,10 +39,12 @@ class Curve:
     eta_seconds: float | None
     last_activity: float | None
     kl_top: list[tuple[float, float | None]]
+    untrained: int = 0
 
     def lines(self, blocks: str) -> list[str]:
         """Two lines for a person; `blocks` are eight characters of rising height."""
         done = ", ".join(f"{n} {state}" for state, n in self.counts.items() if n)
+        done += f" ({self.untrained} worse than independent pixels)" if self.untrained else ""
         when = "" if self.last_activity is None else f"; last activity {duration(self.last_activity)} ago"
         eta = f"; ETA {'unknown' if self.eta_seconds is None else duration(self.eta_seconds)}" if self.running else ""
         values = [kl for _, kl in self.kl_top if kl is not None]
@@ -122,6 +126,7 @@ def _curve(ledger: Ledger, name: str, group: Sequence[Record], packs: Sequence[P
         eta_seconds=left / rate if rate > 0 else None,
         last_activity=_since(_activity(ledger, group, packs)),
         kl_top=[(rho, statistics.median(found) if found else None) for rho, found in sorted(by_rho.items())],
+        untrained=sum(record.result is not None and is_untrained(record.result) for record in group),
     )
 
 
