@@ -365,21 +365,21 @@ def _driver(command: str, given: dict[str, Any], models: Sequence[str], objectiv
     return Driver(ledger, spec, settings, config, options, console())
 
 
-def _print_plan(driver: Driver, ask: Resources, dry_run: bool, probe: bool, as_json: bool) -> None:
+def _print_plan(driver: Driver, resources: Resources, dry_run: bool, probe: bool, as_json: bool) -> None:
     """Print what a request would train and how long that takes; record it unless this is a dry run."""
     if dry_run:
         plan = driver.plan()
-        packs = driver.packs(plan, ask)
+        packs = driver.packs(plan, resources)
     else:
-        plan, packs = driver.record(ask)
-    expected = driver.forecast(plan, packs, ask, timed=probe)
+        plan, packs = driver.record(resources)
+    expected = driver.forecast(plan, packs, resources, timed=probe)
     facts = {"data": [source.reference for source in driver.spec.data], **plan.counts(), "packs": len(packs)}
     if as_json:
-        resources = {"cpus": ask.cpus, "gpus": ask.gpus, "slots": ask.slots}
-        _print_facts({**facts, "resources": resources, "estimate": expected.to_dict()}, as_json)
+        of_a_trial = {name: getattr(resources, name) for name in ("cpus", "gpus", "slots")}
+        _print_facts({**facts, "resources": of_a_trial, "estimate": expected.to_dict()}, as_json)
     else:
         click.echo("\n".join(plan.table()))
-        _print_facts({**facts, "resources": str(ask), "estimate": expected.line}, as_json)
+        _print_facts({**facts, "resources": str(resources), "estimate": expected.line}, as_json)
 
 
 def _print_facts(facts: dict[str, Any], as_json: bool) -> None:

@@ -59,10 +59,10 @@ def planned_resources(settings: RunSettings, workers: int | None) -> Resources:
     GPUs that are asked for are taken for granted where this machine has none; how large they are is not known, nor,
     without a number of workers, how many.
     """
-    ask = local_resources(settings)
-    if settings.gpus_per_trial and not ask.gpus:
-        ask = replace(ask, gpus=settings.gpus_per_trial, slots=1, memory=None)
-    return replace(ask, slots=workers or ask.slots)
+    resources = local_resources(settings)
+    if settings.gpus_per_trial and not resources.gpus:
+        resources = replace(resources, gpus=settings.gpus_per_trial, slots=1, memory=None)
+    return replace(resources, slots=workers or resources.slots)
 
 
 def local_memory(gpus: float, slots: int) -> int | None:

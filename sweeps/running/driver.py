@@ -52,9 +52,9 @@ class Driver:
         """Compare the request with what the directory holds."""
         return plan_sweep(self.ledger, self.spec, self.settings.retry_failed)
 
-    def packs(self, plan: Plan, ask: Resources) -> list[Pack]:
+    def packs(self, plan: Plan, resources: Resources) -> list[Pack]:
         """Choose the packs of a plan, and name what they train beside what was asked for."""
-        packs = plan.packs(self.ledger, self.settings.pack_size, ask)
+        packs = plan.packs(self.ledger, self.settings.pack_size, resources)
         others = plan.cells_of_earlier_requests(self.ledger, packs)
         if others:
             self.say(f"note: {len(others)} more cells train along: earlier requests planned them in the same packs")
@@ -84,14 +84,14 @@ class Driver:
             tidy(self.ledger)
             return (SIGNAL + signal if signal else exit_status(self.ledger, plan.cells)), plan
 
-    def record(self, ask: Resources) -> tuple[Plan, list[Pack]]:
+    def record(self, resources: Resources) -> tuple[Plan, list[Pack]]:
         """Plan the request and write it down without running it; workers can take it up from there."""
         self.ledger.root.mkdir(parents=True, exist_ok=True)
         while True:
             try:
                 with self._owning() as driver:
                     plan = driver._prepared()
-                    packs = driver.packs(plan, ask)
+                    packs = driver.packs(plan, resources)
                     driver._write_request(plan, packs)
                     return plan, packs
             except TakenOverError as error:
@@ -104,15 +104,15 @@ class Driver:
         with Claim(root / "claim") as claim, Ownership(root, claim.token) as owner:
             yield replace(self, ledger=Ledger(root, owner))
 
-    def forecast(self, plan: Plan, packs: Sequence[Pack], ask: Resources, timed: bool) -> Estimate:
+    def forecast(self, plan: Plan, packs: Sequence[Pack], resources: Resources, timed: bool) -> Estimate:
         """Estimate how long these packs take: from complete cells, else, if `timed`, from a few timed steps here."""
-        options = replace(self.options, device=ask.device, threads=ask.threads)
-        here = ask.gpus == 0 or cuda.is_available()
+        options = replace(self.options, device=resources.device, threads=resources.threads)
+        here = resources.gpus == 0 or cuda.is_available()
         device = device_name(options.device) if here else "the GPUs elsewhere"
-        found = estimate(self.ledger, plan, packs, ask.slots, device)
+        found = estimate(self.ledger, plan, packs, resources.slots, device)
         if timed and here and found.wall_seconds is None:
             speeds = probe(options, self.ledger, plan, packs, device)
-            found = estimate(self.ledger, plan, packs, ask.slots, device, speeds)
+            found = estimate(self.ledger, plan, packs, resources.slots, device, speeds)
         return found
 
     def say(self, line: str) -> None:
@@ -138,25 +138,31 @@ class Driver:
         with ray_tune.engine(settings.address, folder) as stop:
             if settings.address != "local":
                 ray_tune.check_nodes(self.ledger.root, folder)
-            ask = ray_tune.resources(settings.gpus_per_trial, settings.cpus_per_trial, self.say)
+            resources = ray_tune.resources(settings.gpus_per_trial, settings.cpus_per_trial, self.say)
             if settings.address == "local":
-                ask = replace(ask, memory=local_memory(ask.gpus, ask.slots))
-            check_precision(self.spec.train.precision, ask.device)
-            packs = self.packs(plan, ask)
+                resources = replace(resources, memory=local_memory(resources.gpus, resources.slots))
+            check_precision(self.spec.train.precision, resources.device)
+            packs = self.packs(plan, resources)
             self._write_request(plan, packs)
             self.say(summary(plan))
-            self.say(f"packs: {len(packs)}, one Ray Tune trial each, {ask}")
+            self.say(f"packs: {len(packs)}, one Ray Tune trial each, {resources}")
             large = probe_first or sum(cell.train.steps for cell in plan.pending) > PROBE_MODEL_STEPS
-            expected = self.forecast(plan, packs, ask, timed=large and settings.address == "local")
+            expected = self.forecast(plan, packs, resources, timed=large and settings.address == "local")
             self.say(f"time: {expected.line}")
             if expected.wall_seconds is not None and expected.wall_seconds > LONG_SECONDS:
                 self.say("over an hour: interrupt it at any time (Ctrl-C), the same command goes on where it was")
-            asked = {"cpus_per_trial": ask.cpus, "gpus_per_trial": ask.gpus, "max_failures": settings.max_failures}
-            options = replace(self.options, device=ask.device, threads=ask.threads, resources=tuple(asked.items()))
+            asked = {
+                "cpus_per_trial": resources.cpus,
+                "gpus_per_trial": resources.gpus,
+                "max_failures": settings.max_failures,
+            }
+            options = replace(
+                self.options, device=resources.device, threads=resources.threads, resources=tuple(asked.items())
+            )
             if stop.signal is None:
                 with Progress(self.ledger, plan.pending, packs, self.console, journal.write):
                     report = ray_tune.run_packs(
-                        options, packs, ask, folder, stop, settings.max_failures, settings.fail_fast
+                        options, packs, resources, folder, stop, settings.max_failures, settings.fail_fast
                     )
                 for trouble in dict.fromkeys(report.troubles):
                     self.say(trouble)

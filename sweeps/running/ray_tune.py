@@ -115,13 +115,13 @@ def _reach(address: str) -> None:
 def check_nodes(root: Path, folder: Path) -> None:
     """Raise SpecError unless every node that can train sees the folder of this run and has this machine's versions."""
     token = leave_marker(folder)
-    ask = ray.remote(num_cpus=0, max_retries=0)(look)
+    remote_look = ray.remote(num_cpus=0, max_retries=0)(look)
     asked = []
     for node in ray.nodes():
         if node["Alive"] and node["Resources"].get("CPU"):
             address = node["NodeManagerAddress"]
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            asked.append((address, ask.options(scheduling_strategy=there).remote(str(folder), address)))
+            asked.append((address, remote_look.options(scheduling_strategy=there).remote(str(folder), address)))
     found = []
     for address, answer in asked:
         try:
@@ -234,7 +234,7 @@ def _ray_lives() -> bool:
 def run_packs(
     options: PackOptions,
     packs: Sequence[Pack],
-    ask: Resources,
+    resources: Resources,
     folder: Path,
     stop: StopRequest,
     max_failures: int,
@@ -247,7 +247,7 @@ def run_packs(
     """
     report = RunReport()
     tuner = tune.Tuner(
-        tune.with_resources(trial, {"cpu": ask.cpus, "gpu": ask.gpus}),
+        tune.with_resources(trial, {"cpu": resources.cpus, "gpu": resources.gpus}),
         param_space={
             "options": asdict(options),
             "stop_file": str(stop.file),
