@@ -41,10 +41,10 @@ exit "$status"
 CLUSTER = """
 trap 'scontrol requeue "$SLURM_JOB_ID"' USR1    # the time limit is near: go on from the last checkpoints in a new one
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-export RAY_USAGE_STATS_ENABLED=0
-srun --ntasks-per-node=1 {ray} stop --force >/dev/null 2>&1    # what a run that was cut off left on these nodes
+export RAY_USAGE_STATS_ENABLED=0 PATH={folder}:"$PATH"    # Ray starts itself by its bare name
+srun --ntasks-per-node=1 ray stop --force >/dev/null 2>&1    # what a run that was cut off left on these nodes
 srun --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_ON_NODE" \\
-    {ray} symmetric-run --address "$head:6379" --min-nodes "$SLURM_JOB_NUM_NODES" \\
+    ray symmetric-run --address "$head:6379" --min-nodes "$SLURM_JOB_NUM_NODES" \\
     --num-cpus "$SLURM_CPUS_ON_NODE" --num-gpus "${{SLURM_GPUS_ON_NODE:-0}}" \\
     -- {command} &
 wait "$!"
@@ -65,9 +65,9 @@ def ray_script(folder: Path, words: Sequence[str], options: Options) -> str:
     """Write one exclusive allocation with a Ray over its nodes, in which the request's own command runs."""
     head = _header(folder, {"exclusive": None, "ntasks-per-node": "1"} | dict(options))
     about = "# One Ray over all nodes of the allocation, and the request's own command on the first of them."
-    ray = shlex.quote(str(COMMAND.with_name("ray")))
+    programs = shlex.quote(str(COMMAND.parent))
     command = shlex.join([str(COMMAND), *words, "--address", "auto"])
-    return f"{head}\n{about}{CLUSTER.format(ray=ray, command=command)}"
+    return f"{head}\n{about}{CLUSTER.format(folder=programs, command=command)}"
 
 
 def submit(script: Path) -> str:
