@@ -53,6 +53,19 @@ def phase_transition(**given: Any) -> None:
     _print(report(PlotRequest.of(**given)))
 
 
+@plot.command("critical")
+@together(RESULTS, OUT, ONLY)
+@click.option("--diagnostics", is_flag=True, help="Add other estimators, and the fit with a free exponent.")
+def critical(diagnostics: bool, **given: Any) -> None:
+    """Print and write the critical rho of each curve: a value with a 90 % interval, or in words why there is none.
+
+    It is the onset of the fall of the top KL. The interval holds seeds, grid and rounding; it takes three seeds.
+    """
+    from analysis.reports.critical import report
+
+    _print(report(PlotRequest.of(**given), diagnostics=diagnostics))
+
+
 @plot.command("collapse")
 @together(FIGURE, ONLY_RHO)
 @click.option("--active", type=click.Choice(("mean", "path")), default="mean", help="Which count of active units.")

@@ -30,7 +30,7 @@ ORDER = (
     ("sweeps.cluster",),
     ("analysis.frames",),
     ("analysis.words",),
-    ("analysis.summaries",),
+    ("analysis.summaries", "analysis.critical"),
     ("analysis.figures", "analysis.tables"),
     ("analysis.reports",),
     ("analysis.command",),

@@ -8,26 +8,39 @@ from typing import Any, TypeAlias
 
 from analysis.figures import style
 from analysis.frames.curves import DEFAULTS, Curve
-from analysis.summaries.critical import RETURNS, TRANSITION
 from analysis.words.curves import annealing_in_words, curves_in_words
 from analysis.words.settings import settings
 
 Key: TypeAlias = tuple[Any, ...]
 
 RHO_C = r"$\rho_c$"
+WITHOUT = {
+    "flat": "no transition here",
+    "coarse": "grid too coarse",
+    "unbracketed": "onset not bracketed",
+    "few": "too few rho values",
+    "untrained": "worse than independent pixels",
+}
+WIDE = 0.1  # an interval of rho_c that is drawn as a band, without a line
 
 
 def critical_in_words(row: Mapping[str, Any]) -> str:
-    """Say a critical rho: [a, b] is its bootstrap interval over seeds, (grid a–b) the neighbouring rho values."""
-    if row["verdict"] not in (TRANSITION, RETURNS):
-        return f"no {RHO_C}: {row['verdict']}"
-    interval = not math.isnan(row["interval_low"])
-    low, high = (row[f"{'interval' if interval else 'bracket'}_{end}"] for end in ("low", "high"))
-    digits = 3 if high - low < 0.099 else 2
-    value = f"{RHO_C} ≈ {row['rho_critical']:.{digits}f}"
-    around = f"[{low:.{digits}f}, {high:.{digits}f}]" if interval else f"(grid {low:g}–{high:g})"
-    back = " (above half again at the end)" if row["verdict"] == RETURNS else ""
-    return f"{value} {around}{back}"
+    """Say a critical rho: [a–b] is its 90 % interval; of a crossover its place and width; else why there is none."""
+    if row["active_most"] == 0:
+        return "top layer inactive at every ρ"
+    match row["kind"]:
+        case "kink" | "undecided":
+            low, high = row["interval90_low"], row["interval90_high"]
+            if high - low > WIDE:
+                return f"{RHO_C} in {low:.2f}–{high:.2f}"
+            digits = 3 if high - low < 0.03 else 2
+            return f"{RHO_C} = {row['rho_critical']:.{digits}f} [{low:.{digits}f}–{high:.{digits}f}]"
+        case "bracket":
+            return f"{RHO_C} in {row['grid_low']:g}–{row['grid_high']:g}"
+        case "crossover":
+            near = "" if math.isnan(row["rho_crossing"]) else f" near {row['rho_crossing']:.2f}"
+            return f"crossover{near}, width {row['rounding']:g}"
+    return f"no {RHO_C}: {WITHOUT[row['kind']]}"
 
 
 def panel_legend(
@@ -39,8 +52,8 @@ def panel_legend(
 ) -> tuple[str, list[str]]:
     """Return the title (what all curves share) and one label per curve, to be drawn `handle` inches from the left.
 
-    `critical` holds the row of `CriticalRho` by curve key, `best` the ELBO in nats, by data, that the ELBO axis starts
-    from; text is wrapped to that many inches.
+    `critical` holds the row of `critical_table` by curve key, `best` the ELBO in nats, by data, that the ELBO axis
+    starts from; text is wrapped to that many inches.
     """
     shared, own = curves_in_words(group)
     ends = [critical_in_words(critical[curve.key]) for curve in group]
@@ -56,7 +69,7 @@ def panel_legend(
     labels = []
     for curve, words, end in zip(group, own, ends, strict=True):
         texts = [*_without(words, defaults), *annealing_in_words([curve])]
-        labels.append(wrapped([*map(style.plain, texts), *filter(None, [end])], inches - handle))
+        labels.append(wrapped([*map(style.plain, texts), *filter(None, end.split(", "))], inches - handle))
     return "\n".join(filter(None, title)), labels
 
 

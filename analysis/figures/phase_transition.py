@@ -2,7 +2,8 @@
 
 One column per model, one curve per data set and training settings. The line is the median over seeds; small points
 are single seeds and the band runs from the smallest to the largest of them (neither for one seed). A dotted line
-falls from half of the plateau at the critical rho, a bar across its top is its bootstrap interval. Marks below the
+falls from half of the plateau at the critical rho, a bar across its top is its 90 % interval. Where only the grid
+bounds it, or the interval is wide, a band stands for it; a hatched one is a crossover, over its width. Marks below the
 curves stand for cells that are not complete.
 
 The ELBO is there because KL can stay high while the model gets worse: what training maximises at rho < 1 is no bound.
@@ -19,21 +20,21 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import style
 from analysis.figures.elbo_axis import below_best, best_of_each, set_elbo_axis
-from analysis.figures.legend import panel_legend
+from analysis.figures.legend import WIDE, panel_legend
 from analysis.figures.rho_axis import set_rho_axis
 from analysis.frames.baseline import below_baseline
 from analysis.frames.curves import Curve, curves
-from analysis.summaries.critical import CriticalRho
 
 MAX_MODELS = 4
 PANELS = {"kl_top": 1.6, "au_top": 0.7, "elbo": 1.1}  # height in inches
-TITLE = "Collapse of the top layer as smoothing is reduced"
+TITLE = "Use of the top layer over smoothing"
 MISSING = {"pending": "|", "failed": "x", "diverged": "x", "untrained": "+"}
 UNTRAINED = "worse than independent pixels"
 
@@ -87,7 +88,7 @@ def draw_phase_transition(
 ) -> Figure:
     """Draw the figure of a tidy frame: 3.35 inches wide for one model, 7 for two to four; more are left out.
 
-    `summary` is what `summarise` made of the frame, `critical` what `CriticalRho` did. `x_scale` is auto, linear or
+    `summary` is what `summarise` made of the frame, `critical` what `critical_table` did. `x_scale` is auto, linear or
     stretched (see `rho_axis`). KL and ELBO are in nats per example. Raises ValueError if no cell is complete.
     """
     drawn = [curve for curve in curves(frame) if len(curve.complete)]
@@ -209,16 +210,29 @@ def _draw_curve(axes: Mapping[str, Axes], rows: pd.DataFrame, look: Look) -> Non
 
 
 def _draw_critical(ax: Axes, row: Any, look: Look) -> None:
-    """Drop a dotted line from half of the plateau at the critical rho, with its interval as a bar across the top."""
-    if math.isnan(row["rho_critical"]):
-        return
-    half = CriticalRho.level * row["plateau"]
-    (drop,) = ax.plot([row["rho_critical"]] * 2, [half, 0], color=look.colour, linestyle=":", linewidth=0.9, zorder=2)
-    drop.set_gid("critical")
-    if not math.isnan(row["interval_low"]):
-        ends = [row["interval_low"], row["interval_high"]]
-        (bar,) = ax.plot(ends, [half, half], color=look.colour, linewidth=1.0, marker="|", markersize=5, zorder=4)
-        bar.set(gid="interval", markeredgewidth=1.0)
+    """Show the critical rho in the lower half: a line under its interval, or a band where it is known less well."""
+    half = row["plateau"] / 2
+    low, high = row["interval90_low"], row["interval90_high"]
+    match row["kind"]:
+        case "kink" | "undecided" if high - low <= WIDE:
+            (drop,) = ax.plot([row["rho_critical"]] * 2, [half, 0], color=look.colour, linestyle=":", linewidth=0.9)
+            drop.set(gid="critical", zorder=2)
+            (bar,) = ax.plot([low, high], [half, half], color=look.colour, linewidth=1.0, marker="|", markersize=5)
+            bar.set(gid="interval", markeredgewidth=1.0, zorder=4)
+        case "kink" | "undecided":
+            _band(ax, low, high, half, look, "interval")
+        case "bracket":
+            _band(ax, row["grid_low"], row["grid_high"], half, look, "bracket")
+        case "crossover" if not math.isnan(row["rho_crossing"]):
+            middle, width = row["rho_crossing"], row["rounding"]
+            band = _band(ax, middle - width, min(middle + width, 1.0), half, look, "crossover")
+            band.set(hatch="/////", facecolor="none", edgecolor=(*look.colour, 0.35))
+
+
+def _band(ax: Axes, low: float, high: float, height: float, look: Look, gid: str) -> FillBetweenPolyCollection:
+    band = ax.fill_between([low, high], 0, height, facecolor=(*look.colour, 0.12), linewidth=0, zorder=1)
+    band.set_gid(gid)
+    return band
 
 
 def _draw_seeds(axes: Mapping[str, Axes], cells: pd.DataFrame, look: Look) -> None:

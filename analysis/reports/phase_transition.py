@@ -6,30 +6,27 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.critical.table import critical_table
 from analysis.figures.phase_transition import MAX_MODELS, draw_phase_transition, models_drawn
 from analysis.frames.baseline import blown_up_apart
 from analysis.frames.curves import Curve, curves
 from analysis.frames.matched_beta import on_rho_axis
+from analysis.reports.critical import PRINTED, apart_in_words
 from analysis.reports.output import write_files
 from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
-from analysis.summaries.critical import TOO_FEW, CriticalRho
 from analysis.summaries.summary import summarise
 from analysis.words.incomplete import incomplete, require_complete, untrained
 from analysis.words.printed import printed
 
 NAME = "phase-transition"
-PRINTED = (  # of the table of critical values, with the settings that tell its rows apart
-    *("dataset", "source", "binarise", "model", "ou_samples", "steps", "n_rho", "n_seeds", "plateau", "rho_critical"),
-    *("bracket_low", "bracket_high", "interval_low", "interval_high", "rho_half", "steepness", "verdict"),
-)
 
 
 def report(request: PlotRequest) -> Report:
     """Gather results directories and write the figure.
 
     Writes `phase-transition.<format>`, `phase-transition.csv` (the summary behind it) and
-    `phase-transition-critical.csv`, which is the report's table: the critical rho of each curve (see `CriticalRho`).
+    `phase-transition-critical.csv`, which is the report's table: the critical rho of each curve (see `critical_table`).
     Raises GatherError where there is nothing to plot, ValueError for an unknown format, OSError where nothing can be
     written.
     """
@@ -38,13 +35,13 @@ def report(request: PlotRequest) -> Report:
     worse = untrained(frame)
     frame = blown_up_apart(on_rho_axis(frame))
     require_complete(frame)
-    critical, summary = CriticalRho()(frame), summarise(frame)
+    critical, summary = critical_table(frame), summarise(frame)
     figure = draw_phase_transition(frame, summary, critical, title=request.title)
     tables = {NAME: summary, f"{NAME}-critical": critical}
     files = write_files(figure, request.directory, NAME, request.formats, tables)
     text = printed(critical.assign(beta_top=_betas(summary)), PRINTED)
-    notes = gathered.notes + worse + _left_out(curves(frame))
-    if (critical["verdict"] == TOO_FEW).all():
+    notes = gathered.notes + worse + _left_out(curves(frame)) + apart_in_words(critical)
+    if (critical["kind"] == "few").all():
         notes.append("no curve has enough rho values for a transition; hvae-plot table compares configurations")
     return Report(files, notes, critical, text)
 

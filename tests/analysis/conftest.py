@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.critical.linear import top_kl
 from analysis.frames.gather import gather
 from hvae_core.families.registry import parse_model
-from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
+from hvae_core.spec import Member, ObjectiveSpec, TrainSpec, retained_variance
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger
 
@@ -94,6 +95,18 @@ def make_frame(tmp_path: Path) -> Callable[..., pd.DataFrame]:
         return gather([tmp_path / "results"]).frame
 
     return make
+
+
+@pytest.fixture
+def kinked_kl() -> Callable[[Cell], float]:
+    """Top KL in nats of the solved linear model: ten modes that come into use at 0.94; every seed has its own shift."""
+
+    def kl(cell: Cell) -> float:
+        K, shift = cell.member.objective.ou_samples, 0.001 * ((cell.member.seed % 5) - 2)
+        ratio = retained_variance(0.94 + shift, K)
+        return float(top_kl(np.array([cell.member.objective.rho]), [ratio] * 10, K)[0])
+
+    return kl
 
 
 @pytest.fixture(autouse=True)

@@ -12,19 +12,19 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.critical.table import critical_table
 from analysis.figures import style
 from analysis.figures.elbo_axis import below_best, best_of_each, set_elbo_axis
 from analysis.figures.phase_transition import draw_phase_transition as draw
 from analysis.frames.curves import curves
 from analysis.frames.gather import gather
-from analysis.summaries.critical import CriticalRho
 from analysis.summaries.summary import summarise
 from sweeps.grid.cell import Cell
 
 
 def draw_phase_transition(frame: pd.DataFrame, critical: pd.DataFrame | None = None, **settings: Any) -> Figure:
     """Draw a frame with its own summary and critical values."""
-    return draw(frame, summarise(frame), CriticalRho()(frame) if critical is None else critical, **settings)
+    return draw(frame, summarise(frame), critical_table(frame) if critical is None else critical, **settings)
 
 
 Make = Callable[..., list[Cell]]

@@ -8,24 +8,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.figures.legend import RHO_C, critical_in_words, wrapped
-from analysis.summaries.critical import RETURNS, TRANSITION
 
 NAN = math.nan
 
 
 def row(**changes: Any) -> dict[str, Any]:
-    known = {"verdict": TRANSITION, "rho_critical": 0.9512, "bracket_low": 0.93, "bracket_high": 0.97}
-    return {**known, "interval_low": NAN, "interval_high": NAN, **changes}
+    known: dict[str, Any] = {
+        "kind": "kink",
+        "verdict": "a kink",
+        "rho_critical": 0.9512,
+        "grid_low": 0.93,
+        "grid_high": 0.97,
+    }
+    return {
+        **known,
+        "interval90_low": 0.941,
+        "interval90_high": 0.9604,
+        "rounding": 0.02,
+        "rho_crossing": NAN,
+        **changes,
+    }
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, f"{RHO_C} ≈ 0.951 (grid 0.93–0.97)"),
-        ({"interval_low": 0.941, "interval_high": 0.9604}, f"{RHO_C} ≈ 0.951 [0.941, 0.960]"),
-        ({"bracket_low": 0.8, "bracket_high": 1.0}, f"{RHO_C} ≈ 0.95 (grid 0.8–1)"),
-        ({"verdict": RETURNS}, f"{RHO_C} ≈ 0.951 (grid 0.93–0.97) (above half again at the end)"),
-        ({"verdict": "never active"}, f"no {RHO_C}: never active"),
+        ({}, f"{RHO_C} = 0.951 [0.941–0.960]"),
+        ({"kind": "undecided", "interval90_high": 0.98}, f"{RHO_C} = 0.95 [0.94–0.98]"),
+        ({"interval90_low": 0.8}, f"{RHO_C} in 0.80–0.96"),
+        ({"kind": "bracket"}, f"{RHO_C} in 0.93–0.97"),
+        ({"kind": "crossover"}, "crossover, width 0.02"),
+        ({"kind": "crossover", "rho_crossing": 0.962}, "crossover near 0.96, width 0.02"),
+        ({"kind": "flat"}, f"no {RHO_C}: no transition here"),
+        ({"active_most": 0.0}, "top layer inactive at every ρ"),
     ],
 )
 def test_a_critical_value_has_no_more_digits_than_it_is_known_to(changes: dict[str, Any], words: str) -> None:

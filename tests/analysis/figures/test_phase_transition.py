@@ -15,11 +15,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from analysis.critical.table import critical_table
+from analysis.figures.legend import critical_in_words
 from analysis.figures.phase_transition import MAX_MODELS, TITLE
 from analysis.figures.phase_transition import draw_phase_transition as draw
 from analysis.frames.curves import curves
 from analysis.frames.gather import gather
-from analysis.summaries.critical import CriticalRho
 from analysis.summaries.summary import summarise
 from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell
@@ -27,10 +28,11 @@ from sweeps.grid.cell import Cell
 
 def draw_phase_transition(frame: pd.DataFrame, critical: pd.DataFrame | None = None, **settings: Any) -> Figure:
     """Draw a frame with its own summary and critical values."""
-    return draw(frame, summarise(frame), CriticalRho()(frame) if critical is None else critical, **settings)
+    return draw(frame, summarise(frame), critical_table(frame) if critical is None else critical, **settings)
 
 
 MakeFrame = Callable[..., pd.DataFrame]
+TopKL = Callable[[Cell], float]
 BOTH = ("mnist:embedded", "glyphs:embedded")
 
 
@@ -94,7 +96,7 @@ def test_the_band_is_the_range_over_seeds(make_frame: MakeFrame) -> None:
 def test_one_seed_has_neither_band_nor_points(make_frame: MakeFrame) -> None:
     for ax in draw_phase_transition(make_frame()).axes:
         assert not lines(ax, "seeds")
-        assert not ax.collections
+        assert not [band for band in ax.collections if band.get_gid() == "range"]
 
 
 def test_curves_differ_in_colour_and_marker(make_results: Callable[..., list[Cell]], tmp_path: Path) -> None:
@@ -143,20 +145,46 @@ def test_curves_of_two_data_sets_and_two_settings_are_told_apart_from_their_neig
             assert (one.get_linewidth() > 1.5) != (other.get_linewidth() > 1.5)
 
 
-def test_critical_rho_is_marked_where_it_was_found(make_frame: MakeFrame) -> None:
-    frame = make_frame(datasets=BOTH, seeds=(0, 1, 2))
-    found = CriticalRho()(frame)
+def test_critical_rho_is_marked_where_it_was_found(make_frame: MakeFrame, kinked_kl: TopKL) -> None:
+    frame = make_frame(datasets=BOTH, seeds=(0, 1, 2), top_kl=kinked_kl)
+    found = critical_table(frame)
     ax = draw_phase_transition(frame, found).axes[0]
     for drop, bar, (_, row) in zip(lines(ax, "critical"), lines(ax, "interval"), found.iterrows(), strict=True):
         assert list(drop.get_xdata()) == [row["rho_critical"]] * 2
         assert list(drop.get_ydata()) == [row["plateau"] / 2, 0]
-        assert list(bar.get_xdata()) == [row["interval_low"], row["interval_high"]]
+        assert list(bar.get_xdata()) == [row["interval90_low"], row["interval90_high"]]
+
+
+def bands(ax: Axes) -> dict[str, tuple[float, float]]:
+    """Where the bands stand in rho, by their names."""
+    found = {}
+    for band in ax.collections:
+        if band.get_gid() != "range":
+            rho = np.asarray(band.get_paths()[0].vertices)[:, 0]
+            found[str(band.get_gid())] = (float(rho.min()), float(rho.max()))
+    return found
+
+
+def test_what_is_less_well_known_is_a_band(make_frame: MakeFrame, kinked_kl: TopKL) -> None:
+    one = make_frame(top_kl=kinked_kl)
+    (row,) = critical_table(one).to_dict("records")
+    ax = draw_phase_transition(one).axes[0]
+    assert not lines(ax, "critical")
+    assert bands(ax) == {"bracket": (row["grid_low"], row["grid_high"])}
+    ax = draw_phase_transition(make_frame(seeds=(0, 1, 2))).axes[0]  # a sigmoid
+    assert not lines(ax, "critical")
+    low, high = bands(ax)["crossover"]
+    assert low < 0.96 < high
+    table = critical_table(make_frame(seeds=(0, 1, 2), top_kl=kinked_kl)).assign(interval90_low=0.8)
+    ax = draw_phase_transition(make_frame(seeds=(0, 1, 2), top_kl=kinked_kl), table).axes[0]
+    assert not lines(ax, "critical")
+    assert bands(ax)["interval"][0] == 0.8
 
 
 def test_no_transition_marks_nothing_and_says_so(make_frame: MakeFrame) -> None:
     figure = draw_phase_transition(make_frame(top_kl=lambda cell: 0.01))
     assert not lines(figure.axes[0], "critical")
-    assert "below 1 nat everywhere" in legend_texts(figure)[1]
+    assert "top layer inactive at every ρ" in legend_texts(figure)[1]
 
 
 def test_legend_says_what_defines_the_curve(make_frame: MakeFrame) -> None:
@@ -168,8 +196,10 @@ def test_legend_says_what_defines_the_curve(make_frame: MakeFrame) -> None:
     assert [text.split(", ")[0] for text in texts[1:]] == ["glyphs:embedded", "mnist:embedded"]
     contents = [curve.content for curve in curves(frame)]
     assert [text.split(", ")[1].rstrip(",\n").split(",")[0] for text in texts[1:]] == contents
-    for text, (_, row) in zip(texts[1:], CriticalRho()(frame).iterrows(), strict=True):
-        assert f"(grid {row['bracket_low']:g}–{row['bracket_high']:g})" in text
+    for text, (_, row) in zip(texts[1:], critical_table(frame).iterrows(), strict=True):
+        assert critical_in_words({str(k): v for k, v in row.items()}).replace(", ", "") in text.replace(
+            ",\n", ""
+        ).replace(", ", "")
 
 
 def test_incomplete_cells_leave_marks_beneath_the_curve(make_frame: MakeFrame) -> None:

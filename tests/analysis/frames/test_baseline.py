@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from analysis.critical.table import critical_table
 from analysis.figures.phase_transition import UNTRAINED as LABEL
 from analysis.frames.baseline import below_baseline, blown_up_apart
 from analysis.frames.gather import gather
 from analysis.reports import phase_transition, table
 from analysis.reports.plot_request import PlotRequest
-from analysis.summaries.critical import UNTRAINED, CriticalRho
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger
 from sweeps.watching.live_progress import describe
@@ -52,12 +52,14 @@ def test_a_cell_is_below_only_where_a_baseline_is_known() -> None:
 def test_no_critical_value_is_read_from_them(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path / "clean", change=spoil({}))
     make_results(tmp_path / "blown", change=spoil({0.0: -95_233_682_133.0, 0.97: -300.0}))
-    clean, blown = (CriticalRho()(gather([tmp_path / name]).frame).iloc[0] for name in ("clean", "blown"))
+    clean, blown = (critical_table(gather([tmp_path / name]).frame).iloc[0] for name in ("clean", "blown"))
     assert blown["plateau"] < 25
     assert blown["n_rho"] == clean["n_rho"] - 2
-    assert blown["rho_critical"] == pytest.approx(clean["rho_critical"], abs=0.03)
+    assert blown["rho_crossing"] == pytest.approx(clean["rho_crossing"], abs=0.03)
     make_results(tmp_path / "all", change=lambda cell, result: {**result, "baseline": 0.0})
-    assert CriticalRho()(gather([tmp_path / "all"]).frame)["verdict"].tolist() == [UNTRAINED]
+    assert critical_table(gather([tmp_path / "all"]).frame)["verdict"].tolist() == [
+        "worse than independent pixels at every rho"
+    ]
 
 
 def test_they_are_marked_in_the_figure_the_notes_and_the_status(make_results: Make, tmp_path: Path) -> None:

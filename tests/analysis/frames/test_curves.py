@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.figures.legend import critical_in_words, panel_legend, wrapped
+from analysis.figures.legend import panel_legend, wrapped
 from analysis.frames.curves import CURVE, curves
 from analysis.frames.gather import gather
 from analysis.words.curves import annealing_in_words, curves_in_words
@@ -86,23 +86,13 @@ def test_mixed_devices_are_flagged_and_incomplete_seeds_counted(make_frame: Make
     assert "1–2 seeds" in shared
 
 
-def test_critical_rho_in_words() -> None:
-    nan = float("nan")
-    row = {"verdict": "transition", "rho_critical": 0.94123, "bracket_low": 0.93, "bracket_high": 0.95}
-    row |= {"interval_low": nan, "interval_high": nan}
-    assert critical_in_words(row) == r"$\rho_c$ ≈ 0.941 (grid 0.93–0.95)"
-    assert critical_in_words(row | {"bracket_low": 0.9, "bracket_high": 1.0}) == r"$\rho_c$ ≈ 0.94 (grid 0.9–1)"
-    assert critical_in_words(row | {"interval_low": 0.9381, "interval_high": 0.9449}).endswith("0.941 [0.938, 0.945]")
-    assert critical_in_words(row | {"verdict": "below 1 nat everywhere"}) == r"no $\rho_c$: below 1 nat everywhere"
-
-
 def test_what_all_curves_of_a_panel_have_in_common_is_in_its_title(make_results: Make, tmp_path: Path) -> None:
     """Data, the best ELBO, the verdict; and the defaults of settings that differ, so that labels name exceptions."""
     make_results(tmp_path, rhos=(0.8, 1.0), seeds=(0, 1))
     make_results(tmp_path, rhos=(1.0,), objective={"free_bits": 0.5})
     make_results(tmp_path, rhos=(1.0,), objective={"kl_anneal": (10, 20)})
     found = curves(gather([tmp_path]).frame)
-    critical = {curve.key: {"verdict": "too few rho values"} for curve in found}
+    critical = {curve.key: {"kind": "few", "active_most": 1.0} for curve in found}
     title, labels = panel_legend(found, critical, {found[0].data: -90.126}, 30, 0.4)
     assert title.split("\n") == [
         f"mnist:embedded, {found[0].content}, K = 5, 3,000 steps, best ELBO −90.13, no $\\rho_c$: too few rho values",
@@ -116,7 +106,10 @@ def test_what_differs_between_the_curves_of_a_panel_is_in_their_labels(make_resu
     for objective in ({}, {"free_bits": 0.5}):
         make_results(tmp_path, datasets=("mnist:embedded", "glyphs:embedded"), objective=objective)
     found = curves(gather([tmp_path]).frame)
-    critical = {curve.key: {"verdict": f"verdict {i}"} for i, curve in enumerate(found)}
+    critical = {
+        curve.key: {"kind": "crossover", "rho_crossing": float("nan"), "rounding": i, "active_most": 1.0}
+        for i, curve in enumerate(found)
+    }
     best = {curve.data: -float(i) for i, curve in enumerate(found[::-1])}
     title, labels = panel_legend(found, critical, best, 30, 0.4)
     said = [f"−{-best[data]:.2f} ({data[0]})" for data in dict.fromkeys(curve.data for curve in found)]
@@ -140,7 +133,7 @@ def test_annealing_that_did_not_finish_never_reads_as_finished(make_frame: MakeF
     assert curve.kl_weight == min(1, 2000 / ramp)
     said = [] if words == "1" else ["annealing not finished", f"KL weight ends at {words}"]
     assert annealing_in_words([curve]) == said
-    critical = {curve.key: {"verdict": "too few rho values"}}
+    critical = {curve.key: {"kind": "few", "active_most": 1.0}}
     _, (label,) = panel_legend([curve], critical, {curve.data: -90.0}, 10, 0.4)
     assert all(each in label for each in said)
     assert ("KL weight" in label) == bool(said)

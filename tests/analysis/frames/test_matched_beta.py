@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from analysis.critical.table import critical_table
 from analysis.figures.phase_transition import draw_phase_transition as draw
 from analysis.frames.curves import curves
 from analysis.frames.gather import gather
 from analysis.frames.matched_beta import on_rho_axis
 from analysis.reports.phase_transition import report
 from analysis.reports.plot_request import PlotRequest
-from analysis.summaries.critical import CriticalRho
 from analysis.summaries.summary import summarise
 from analysis.words.curves import curves_in_words
 from analysis.words.settings import settings
@@ -29,7 +29,7 @@ from sweeps.ledger.ledger import Ledger
 
 def draw_phase_transition(frame: pd.DataFrame, critical: pd.DataFrame | None = None, **settings: Any) -> Figure:
     """Draw a frame with its own summary and critical values."""
-    return draw(frame, summarise(frame), CriticalRho()(frame) if critical is None else critical, **settings)
+    return draw(frame, summarise(frame), critical_table(frame) if critical is None else critical, **settings)
 
 
 Make = Callable[..., Any]

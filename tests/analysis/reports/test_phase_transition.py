@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from analysis.critical.table import COLUMNS
 from analysis.figures import style
 from analysis.frames.gather import GatherError, gather
 from analysis.reports import output
 from analysis.reports.output import without_unused
 from analysis.reports.phase_transition import report as phase_transition_report
 from analysis.reports.plot_request import PlotRequest
-from analysis.summaries.critical import COLUMNS
 from analysis.summaries.summary import summarise
 from sweeps.grid.cell import Cell
 
@@ -68,7 +68,7 @@ def test_files_and_what_is_in_them(make_results: Make, tmp_path: Path) -> None:
     assert read["kl_top_median"].tolist() == summarise(frame)["kl_top_median"].tolist()
     critical = pd.read_csv(folder / names[4])
     assert list(critical) == list(without_unused(pd.DataFrame(columns=list(COLUMNS))))
-    assert critical["rho_critical"].tolist() == report.table["rho_critical"].tolist()
+    assert critical["rho_crossing"].tolist() == report.table["rho_crossing"].tolist()
     assert report.notes == []
 
 
@@ -109,10 +109,11 @@ def test_what_is_left_out_is_said(make_results: Make, tmp_path: Path) -> None:
         "glyphs:embedded, mlp2x4h8, K = 5, 3,000 steps: 3 of 4 cells are not complete (2 pending, 1 diverged)",
         "omniglot:lake, mlp2x4h8, K = 5, 3,000 steps: 1 of 1 cells are not complete (1 failed); it is not drawn",
         "a figure shows 4 models; left out: mlp5x4h8 (choose with --models)",
+        "no curve has enough rho values for a transition; hvae-plot table compares configurations",
     ]
 
 
-@pytest.mark.parametrize(("rhos", "said"), [((0.8, 1.0), 1), ((0.8, 0.9, 1.0), 0)])
+@pytest.mark.parametrize(("rhos", "said"), [((0.8, 1.0), 1), ((0.8, 0.85, 0.9, 0.95, 1.0), 0)])
 def test_where_no_curve_has_enough_rho_values_the_table_is_pointed_at(
     make_results: Make, tmp_path: Path, rhos: tuple[float, ...], said: int
 ) -> None:

@@ -1,0 +1,56 @@
+"""From results directories to the table of critical values, as text and as csv."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.critical.diagnostics import NUMBERS, diagnostics_table
+from analysis.critical.table import critical_table
+from analysis.frames.baseline import blown_up_apart
+from analysis.frames.curves import CURVE, curves
+from analysis.frames.matched_beta import on_rho_axis
+from analysis.reports.output import csv_bytes, write_all
+from analysis.reports.plot_request import PlotRequest
+from analysis.reports.report import Report
+from analysis.words.incomplete import incomplete, require_complete, untrained
+from analysis.words.printed import printed
+
+NAME = "critical"
+SETTINGS = ("dataset", "source", "binarise", "model", "ou_samples", "steps")
+PRINTED = (
+    *("dataset", "source", "model", "rho_critical", "interval90_low", "interval90_high", "grid_low", "grid_high"),
+    *("rounding", "resolution", "rho_crossing", "n_rho", "n_seeds", "ou_samples", "steps", "c_critical", "verdict"),
+)
+DIAGNOSTICS_NOTE = "diagnostics have targets of their own; they are no measure of the critical value's error"
+
+
+def report(request: PlotRequest, *, diagnostics: bool = False) -> Report:
+    """Gather results directories and write `critical.csv`, and with diagnostics `critical-diagnostics.csv`.
+
+    The text has one line per curve. Raises GatherError where there is nothing to judge, and OSError where nothing can
+    be written.
+    """
+    gathered, frame = request.gather()
+    require_complete(frame)
+    worse = untrained(frame)
+    frame = blown_up_apart(on_rho_axis(frame))
+    require_complete(frame)
+    table = critical_table(frame)
+    text, contents = printed(table, PRINTED), {f"{NAME}.csv": csv_bytes(table)}
+    notes = gathered.notes + worse + incomplete(curves(frame)) + apart_in_words(table)
+    if diagnostics:
+        others = diagnostics_table(frame)
+        contents[f"{NAME}-diagnostics.csv"] = csv_bytes(others)
+        text += "\n\n" + printed(others, (*SETTINGS, *NUMBERS))
+        notes.append(DIAGNOSTICS_NOTE)
+    return Report(write_all(request.directory, contents), notes, table, text)
+
+
+def apart_in_words(table: pd.DataFrame) -> list[str]:
+    """Return a line on each curve with seeds whose critical rho is far from the others'."""
+    found = table[table["seeds_apart"] != ""]
+    return [
+        f"{row['dataset']}:{row['source']}, {row['model']}: the critical rho of seed {row['seeds_apart']} is more than "
+        f"0.05 from the median over seeds; it counts like the others"
+        for row in found[[*CURVE, "seeds_apart"]].to_dict("records")
+    ]

@@ -1,0 +1,124 @@
+"""Bias, error, coverage and abstentions of the critical value, simulated.
+
+python -m benchmarks.critical [--repetitions 200]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from analysis.critical.rule import Estimate, estimate
+from benchmarks.critical_worlds import (
+    NOISES,
+    QUICK,
+    UNITS,
+    Floats,
+    World,
+    cascade,
+    exponential,
+    flat,
+    linear,
+    logistic,
+    power_law,
+    step,
+)
+
+Draw = Callable[[np.random.Generator], World]
+
+
+@dataclass
+class Tally:
+    """Estimates of many worlds, and their truths."""
+
+    estimates: list[Estimate] = field(default_factory=list)
+    truths: list[float] = field(default_factory=list)
+
+    @property
+    def kinds(self) -> Counter[str]:
+        """How often each verdict was given."""
+        return Counter(each.kind for each in self.estimates)
+
+    @property
+    def errors(self) -> Floats:
+        """Errors of the values that were given."""
+        pairs = zip(self.estimates, self.truths, strict=True)
+        return np.array([each.rho - truth for each, truth in pairs if each.has_value])
+
+    @property
+    def rms(self) -> float:
+        """Root mean square error."""
+        return float(np.sqrt(np.mean(self.errors**2)))
+
+    @property
+    def coverage(self) -> float:
+        """Share of intervals that hold the truth."""
+        pairs = zip(self.estimates, self.truths, strict=True)
+        return float(np.mean([each.low <= truth <= each.high for each, truth in pairs if each.has_value]))
+
+    @property
+    def width(self) -> float:
+        """Median width of the intervals."""
+        return float(np.median([each.high - each.low for each in self.estimates if each.has_value]))
+
+
+def simulate(draw: Draw, grid: Floats, seeds: int, noise: str, repetitions: int, seed: int = 0) -> Tally:
+    """Draw worlds, measure each once, and judge it."""
+    generator, tally = np.random.default_rng(seed), Tally()
+    for _ in range(repetitions):
+        world = draw(generator)
+        tally.estimates.append(estimate(grid, world.draw(generator, grid, seeds, NOISES[noise]), UNITS))
+        tally.truths.append(world.truth)
+    return tally
+
+
+def anywhere(generator: np.random.Generator) -> World:
+    """Draw a kink that a grid from 0 can bracket."""
+    return linear(generator, 0.3, 0.95)
+
+
+def late(generator: np.random.Generator) -> World:
+    """Draw a kink where the quick grid is dense."""
+    return linear(generator, 0.8, 0.98)
+
+
+def main() -> None:
+    """Print the tables of benchmarks/README.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repetitions", type=int, default=200)
+    repetitions = parser.parse_args().repetitions
+    grids: dict[str, tuple[Floats, Draw]] = {
+        "step .02": (step(0.02), anywhere),
+        "step .05": (step(0.05), anywhere),
+        "quick": (QUICK, late),
+    }
+    print("| grid | noise | S | bias | rms | coverage | median width | no value |\n|---|---|---|---|---|---|---|---|")
+    for name, (grid, kinks) in grids.items():
+        for noise in NOISES:
+            for seeds in (3, 5, 10):
+                tally = simulate(kinks, grid, seeds, noise, repetitions)
+                without = {kind: n for kind, n in tally.kinds.items() if kind not in ("kink", "undecided")}
+                said = ", ".join(f"{n} {kind}" for kind, n in sorted(without.items())) or "0"
+                numbers = f"{tally.errors.mean():+.4f} | {tally.rms:.4f} | {tally.coverage:.3f} | {tally.width:.4f}"
+                print(f"| {name} | {noise} | {seeds} | {numbers} | {said} |", flush=True)
+    print("\n| fall, S = 5 | grid | noise | verdicts |\n|---|---|---|---|")
+    falls: dict[str, Draw] = {
+        "exponential": exponential,
+        "logistic": logistic,
+        "flat": flat,
+        "cascade, 10 %": cascade,
+        "power law": power_law,
+    }
+    for fall, draw in falls.items():
+        for name, grid in {"step .01": step(0.01), "step .02": step(0.02), "quick": QUICK}.items():
+            for noise in NOISES:
+                kinds = simulate(draw, grid, 5, noise, repetitions).kinds
+                print(f"| {fall} | {name} | {noise} | {', '.join(f'{n} {k}' for k, n in kinds.most_common())} |")
+
+
+if __name__ == "__main__":
+    main()

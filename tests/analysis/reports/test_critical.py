@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import cli
+from analysis.critical.table import COLUMNS
+from analysis.reports.critical import report
+from analysis.reports.output import without_unused
+from analysis.reports.plot_request import PlotRequest
+from sweeps.grid.cell import Cell
+
+Make = Callable[..., list[Cell]]
+FINE = tuple(np.round(np.arange(0.7, 1.005, 0.02), 3).tolist())
+
+
+def test_one_table_says_what_is_known(make_results: Make, tmp_path: Path, kinked_kl: Callable[[Cell], float]) -> None:
+    make_results(tmp_path, rhos=FINE, seeds=(0, 1, 2), top_kl=kinked_kl)
+    make_results(tmp_path, datasets=("glyphs:embedded",), rhos=FINE, seeds=(0,), top_kl=kinked_kl)
+    done = CliRunner().invoke(cli.plot, ["critical", str(tmp_path)], catch_exceptions=False)
+    assert done.exit_code == 0
+    table = pd.read_csv(tmp_path / "figures" / "critical.csv")
+    assert list(table) == list(without_unused(pd.DataFrame(columns=list(COLUMNS))))
+    one, three = table.to_dict("records")
+    assert three["interval90_low"] < 0.94 < three["interval90_high"]
+    assert three["rho_critical"] == pytest.approx(0.94, abs=0.002)
+    assert three["c_critical"] == pytest.approx(0.2 + 0.8 * 0.94**2, abs=0.004)
+    assert (three["kind"], three["n_seeds"], three["n_rho"]) == ("kink", 3, len(FINE))
+    assert (one["kind"], one["grid_low"] < 0.94 < one["grid_high"]) == ("bracket", True)
+    for words in ("onset of the bulk, kink, width <= 0.02", "an interval needs 3 seeds", "ou_samples", "c_critical"):
+        assert words in done.stdout
+    assert "critical-diagnostics.csv" not in done.stdout
+
+
+def test_diagnostics_are_labelled_as_such(
+    make_results: Make, tmp_path: Path, kinked_kl: Callable[[Cell], float]
+) -> None:
+    make_results(tmp_path, rhos=FINE, seeds=(0, 1, 2), top_kl=kinked_kl)
+    found = report(PlotRequest([tmp_path]), diagnostics=True)
+    assert [path.name for path in found.files] == ["critical.csv", "critical-diagnostics.csv"]
+    assert any("no measure of the critical value's error" in note for note in found.notes)
+    (row,) = pd.read_csv(found.files[1]).to_dict("records")
+    assert row["first_threshold_low"] < 0.94 < row["first_threshold_high"]
+    assert row["rho_half"] < row["rho_steepest"] + 0.3 < 1.3
+    assert 0 < row["width_10_90"] < 0.3
+
+
+def test_active_units_and_odd_seeds_are_said(make_results: Make, tmp_path: Path) -> None:
+    def fall(cell: Cell) -> float:
+        return 100 * max(0.0, (0.82 if cell.member.seed == 2 else 0.9) - cell.member.objective.rho) + 0.1
+
+    make_results(tmp_path, rhos=FINE, seeds=(0, 1, 2), top_kl=fall, change=lambda _, result: {**result, "au_top": 3})
+    found = report(PlotRequest([tmp_path]))
+    assert "3 of 4 units still active at rho = 1" in found.text
+    assert any("critical rho of seed 2 is more than 0.05 from the median" in note for note in found.notes)
+    make_results(tmp_path, rhos=FINE, seeds=(0, 1, 2), datasets=("noise:own",), top_kl=fall,
+                 change=lambda _, result: {**result, "au_top": 0})  # fmt: skip
+    assert "top layer inactive at every rho" in report(PlotRequest([tmp_path], datasets=["noise"])).text
