@@ -35,7 +35,7 @@ from sweeps.ledger.validation import is_untrained
 from sweeps.loggers.registry import check_loggers
 from sweeps.options import values
 from sweeps.options.click_commands import CONTEXT, Group, console, fail, layer_options, setting, spelled, together
-from sweeps.options.declared import DATASETS, MODEL, OBJECTIVE, OU_SAMPLES, RUNNING, TRAINING, rho_setting
+from sweeps.options.declared import DATASETS, MODEL, OBJECTIVE, OU_SAMPLES, RUNNING, TRAINING, declared, rho_setting
 from sweeps.options.request import grid_models, method_objectives, resolved, rho_objectives, run_settings, sweep_spec
 from sweeps.planning.resources import Resources, local_resources, planned_resources
 
@@ -107,6 +107,32 @@ def methods(**given: Any) -> int:
 def depth_width(**given: Any) -> int:
     """Sweep the number of stochastic layers and their width, as in the paper's Figure 3."""
     return _request(given, grid_models(given), rho_objectives(given))
+
+
+@sweep.command()
+@together(
+    rho_setting("0.6:1:0.02"),
+    setting("--seeds", multiple=True, default=["3"], metavar="N|SEEDS", help="A count, or the seeds: 0,1,7 or 4:9."),
+    declared("steps", default=6000),
+    declared("batch_size", default=64),
+    declared("lr", default=3e-3),
+    setting("--eval-every", type=int, default=0, help="Steps between evaluations on validation images; 0: at the end."),
+    RUNNING,
+)
+def calibrate(**given: Any) -> int:
+    """Train linear models whose critical rho is known, to check the whole tool: hvae-plot calibration shows it.
+
+    The solvable two-layer model (one mode, and a cascade of eight) for several lambda/s^2, K and beta, through the
+    same smoothing, objective, trainer and estimators as every other model. Minutes on two CPU cores.
+    """
+    from sweeps.options.calibration import MODELS, PACK, coins, objectives
+
+    where = ledger_at("out", given["out"]).root
+    fixed = {"precision": "float32", "binarise": "static", "ll_examples": 0, "data_dir": None}
+    if given["pack"] == "auto":
+        given["pack"] = str(PACK)
+    given |= {"model": MODELS, "datasets": [str(coins(where))], **fixed}
+    return _request(given, MODELS, objectives(values.floats("rho", given["rho"])))
 
 
 @sweep.command()
@@ -325,7 +351,7 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
         given.pop(name) for name in ("dry_run", "plan_only", "workers", "probe", "as_json")
     )
     driver = _driver(str(ctx.command.name), given, models, objectives)
-    preset, names = ctx.meta["preset"]
+    preset, names = ctx.meta.get("preset", (None, {}))
     if names:
         driver.say(f"{preset}: {spelled(given, names)}")
     if workers is not None and not plan_only:

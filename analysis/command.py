@@ -66,6 +66,15 @@ def critical(diagnostics: bool, **given: Any) -> None:
     _print(report(PlotRequest.of(**given), diagnostics=diagnostics))
 
 
+@plot.command("calibration")
+@FIGURE
+def calibration(**given: Any) -> None:
+    """Hold the linear models of `hvae-sweep calibrate` against their closed form: critical rho and top KL."""
+    from analysis.reports.calibration import report
+
+    _print(report(PlotRequest.of(**given)))
+
+
 @plot.command("collapse")
 @together(FIGURE, ONLY_RHO)
 @click.option("--active", type=click.Choice(("mean", "path")), default="mean", help="Which count of active units.")

@@ -66,6 +66,11 @@ class Family(ABC):
         return repr(self)
 
     @property
+    def decodes(self) -> bool:
+        """Whether it is meant to explain pixels, so that it must beat independent ones."""
+        return True
+
+    @property
     def units(self) -> tuple[int, ...]:
         """Number of units of each stochastic layer, layer 1 first."""
         return tuple(map(math.prod, self.latents))

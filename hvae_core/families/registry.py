@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable
 
 from hvae_core.checks import SpecError
-from hvae_core.families import mlp, own
+from hvae_core.families import linear, mlp, own
 from hvae_core.families.base import Family
 from hvae_core.image import ImageSpec
 from hvae_core.likelihoods.registry import outputs_of
 
-BUILT_IN: tuple[Callable[[str], Family | None], ...] = (mlp.MLP.parse,)
-GRAMMAR = f"{mlp.GRAMMAR}, or {own.GRAMMAR}"
+BUILT_IN: tuple[Callable[[str], Family | None], ...] = (mlp.MLP.parse, linear.Linear.parse)
+GRAMMAR = f"{mlp.GRAMMAR}, {linear.GRAMMAR}, or {own.GRAMMAR}"
 LATER = re.compile(r"(conv|resnet)\d")
 
 

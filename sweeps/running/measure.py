@@ -26,7 +26,7 @@ def measure(trained: TrainedPack, cells: Sequence[Cell], data: Dataset, device: 
     metrics = evaluate(trained.model, torch.from_numpy(data.test).to(device), [c.member.seed for c in cells], "test")
     facts = {
         "test_examples": len(data.test),
-        "baseline": independent_pixels(data),
+        **({"baseline": independent_pixels(data)} if cells[0].model.decodes else {}),
         "seconds": trained.seconds / len(cells),
         "pack_size": len(cells),
         "device": device_name(device),

@@ -1,0 +1,40 @@
+"""From results directories with linear models to the calibration figure, its csv, and a table."""
+
+from __future__ import annotations
+
+from analysis.critical.calibration import calibration_cells, calibration_table
+from analysis.figures.calibration import draw_calibration
+from analysis.frames.curves import curves
+from analysis.frames.gather import GatherError
+from analysis.reports.output import write_files
+from analysis.reports.plot_request import PlotRequest
+from analysis.reports.report import Report
+from analysis.words.incomplete import incomplete, require_complete
+from analysis.words.printed import printed
+
+NAME = "calibration"
+PRINTED = (
+    *("model", "ou_samples", "beta_top", "steps", "n_seeds", "exact_first", "exact_last", "rho_critical"),
+    *("interval90_low", "interval90_high", "holds", "kl_error_rms", "kl_error_largest", "verdict"),
+)
+
+
+def report(request: PlotRequest) -> Report:
+    """Gather results directories and write `calibration.<format>`, `calibration.csv` and `calibration-cells.csv`.
+
+    Raises GatherError where there is no linear model, ValueError for an unknown format, OSError where nothing can be
+    written.
+    """
+    gathered, frame = request.gather()
+    require_complete(frame)
+    linear = frame[frame["family"] == "linear"]
+    if linear.empty:
+        raise GatherError("nothing to plot: no linear model in these results; hvae-sweep calibrate trains them")
+    require_complete(linear)
+    table, cells = calibration_table(linear), calibration_cells(linear)
+    figure = draw_calibration(table, cells, title=request.title)
+    files = write_files(figure, request.directory, NAME, request.formats, {NAME: table, f"{NAME}-cells": cells})
+    held = int((table["holds"] == "yes").sum())
+    given = int((table["holds"] != "").sum())
+    text = f"{printed(table, PRINTED)}\n{held} of {given} intervals hold the exact critical rho; nominal: 90 %"
+    return Report(files, gathered.notes + incomplete(curves(linear)), table, text)
