@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.reports.plot_request import PlotRequest, read_items
+from hvae_core.checks import is_finite, require
 from sweeps.options.click_commands import CONTEXT, Group, together
 
 if TYPE_CHECKING:
@@ -43,27 +44,36 @@ def plot() -> None:
 
 @plot.command("phase-transition")
 @FIGURE
-def phase_transition(**given: Any) -> None:
+@click.option(
+    "--axis",
+    type=click.Choice(("rho", "linear", "c")),
+    default="rho",
+    help="rho, stretched towards 1 where the grid is; rho on a linear axis; or c = rho^2 (1 - 1/K) + 1/K.",
+)
+def phase_transition(axis: Any, **given: Any) -> None:
     """Draw top KL, active top units and unsmoothed ELBO over rho, as in the paper's Figure 1.
 
     Writes the figure, its csv and a csv of the critical values, which are also printed.
     """
     from analysis.reports.phase_transition import report
 
-    _print(report(PlotRequest.of(**given)))
+    _print(report(PlotRequest.of(**given), axis=axis))
 
 
 @plot.command("critical")
 @together(RESULTS, OUT, ONLY)
 @click.option("--diagnostics", is_flag=True, help="Add other estimators, and the fit with a free exponent.")
-def critical(diagnostics: bool, **given: Any) -> None:
+@click.option("--compare", type=click.Choice(("datasets",)), help="Add a paired test of whether data sets differ.")
+@click.option("--margin", type=float, default=0.02, help="With --compare: a difference in rho that does not matter.")
+def critical(diagnostics: bool, compare: str | None, margin: float, **given: Any) -> None:
     """Print and write the critical rho of each curve: a value with a 90 % interval, or in words why there is none.
 
     It is the onset of the fall of the top KL. The interval holds seeds, grid and rounding; it takes three seeds.
     """
     from analysis.reports.critical import report
 
-    _print(report(PlotRequest.of(**given), diagnostics=diagnostics))
+    require(is_finite(margin) and 0 < margin < 1, "margin", margin, "between 0 and 1")
+    _print(report(PlotRequest.of(**given), diagnostics=diagnostics, margin=margin if compare else None))
 
 
 @plot.command("calibration")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from analysis.critical.compare import Difference
 from analysis.critical.rule import Estimate, estimate
 from benchmarks.critical_worlds import (
     NOISES,
@@ -29,6 +30,13 @@ from benchmarks.critical_worlds import (
 )
 
 Draw = Callable[[np.random.Generator], World]
+
+
+TESTS: tuple[Callable[[Difference], bool], ...] = (
+    Difference.differs,
+    lambda one: one.same(0.01),
+    lambda one: one.same(0.02),
+)
 
 
 @dataclass
@@ -86,6 +94,27 @@ def late(generator: np.random.Generator) -> World:
     return linear(generator, 0.8, 0.98)
 
 
+def differences(shift: float, seeds: int, repetitions: int, size: float = 0.01, seed: int = 0) -> list[Difference]:
+    """Pair two curves whose rho_c differ by `shift`, measured with middling noise.
+
+    Their seeds' shifts correlate by 0.6. A pair of which one curve has no value is left out.
+    """
+    generator, grid, noise, found = np.random.default_rng(seed), step(size), NOISES["mid"], []
+    for _ in range(repetitions):
+        world = linear(generator, 0.6, 0.93)
+        shared = np.sqrt(0.6) * noise.shifts(generator, seeds)
+        pair = []
+        for moved in (0.0, shift):
+            shifts = shared + np.sqrt(0.4) * noise.shifts(generator, seeds) + moved
+            exact = np.stack([world.curve(np.clip(grid - each, 0, 1)) for each in shifts])
+            pair.append(estimate(grid, noise.measured(generator, exact), UNITS))
+        first, second = pair
+        if first.has_value and second.has_value:
+            own = np.array(first.variances) + np.array(second.variances)
+            found.append(Difference.of(first.by_seed, second.by_seed, own))
+    return found
+
+
 def main() -> None:
     """Print the tables of benchmarks/README.md."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -105,6 +134,12 @@ def main() -> None:
                 said = ", ".join(f"{n} {kind}" for kind, n in sorted(without.items())) or "0"
                 numbers = f"{tally.errors.mean():+.4f} | {tally.rms:.4f} | {tally.coverage:.3f} | {tally.width:.4f}"
                 print(f"| {name} | {noise} | {seeds} | {numbers} | {said} |", flush=True)
+    print("\n| step .01, S | true difference | differs | same within .01 | same within .02 |\n|---|---|---|---|---|")
+    for seeds in (3, 5, 10):
+        for shift in (0.0, 0.01, 0.02):
+            found = differences(shift, seeds, repetitions)
+            shares = [np.mean([test(one) for one in found]) for test in TESTS]
+            print(f"| {seeds} | {shift:g} | {' | '.join(f'{share:.3f}' for share in shares)} |", flush=True)
     print("\n| fall, S = 5 | grid | noise | verdicts |\n|---|---|---|---|")
     falls: dict[str, Draw] = {
         "exponential": exponential,

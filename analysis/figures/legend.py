@@ -13,7 +13,7 @@ from analysis.words.settings import settings
 
 Key: TypeAlias = tuple[Any, ...]
 
-RHO_C = r"$\rho_c$"
+RHO_C, C_C = r"$\rho_c$", r"$c_c$"
 WITHOUT = {
     "flat": "no transition here",
     "coarse": "grid too coarse",
@@ -28,19 +28,20 @@ def critical_in_words(row: Mapping[str, Any]) -> str:
     """Say a critical rho: [a–b] is its 90 % interval; of a crossover its place and width; else why there is none."""
     if row["active_most"] == 0:
         return "top layer inactive at every ρ"
+    symbol = row.get("symbol", RHO_C)
     match row["kind"]:
         case "kink" | "undecided":
             low, high = row["interval90_low"], row["interval90_high"]
             if high - low > WIDE:
-                return f"{RHO_C} in {low:.2f}–{high:.2f}"
+                return f"{symbol} in {low:.2f}–{high:.2f}"
             digits = 3 if high - low < 0.03 else 2
-            return f"{RHO_C} = {row['rho_critical']:.{digits}f} [{low:.{digits}f}–{high:.{digits}f}]"
+            return f"{symbol} = {row['rho_critical']:.{digits}f} [{low:.{digits}f}–{high:.{digits}f}]"
         case "bracket":
-            return f"{RHO_C} in {row['grid_low']:g}–{row['grid_high']:g}"
+            return f"{symbol} in {row['grid_low']:g}–{row['grid_high']:g}"
         case "crossover":
             near = "" if math.isnan(row["rho_crossing"]) else f" near {row['rho_crossing']:.2f}"
             return f"crossover{near}, width {row['rounding']:g}"
-    return f"no {RHO_C}: {WITHOUT[row['kind']]}"
+    return f"no {symbol}: {WITHOUT[row['kind']]}"
 
 
 def panel_legend(

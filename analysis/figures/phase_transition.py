@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -37,12 +37,14 @@ PANELS = {"kl_top": 1.6, "au_top": 0.7, "elbo": 1.1}  # height in inches
 TITLE = "Use of the top layer over smoothing"
 MISSING = {"pending": "|", "failed": "x", "diverged": "x", "untrained": "+"}
 UNTRAINED = "worse than independent pixels"
+C_LABEL = r"retained variance $c(\rho, K)$"
 
 _LEFT, _INNER, _RIGHT, _GAP, _XLABEL, _LINE, _HANDLE = 0.68, 0.42, 0.08, 0.10, 0.38, 0.13, 0.42  # inches
 
 _CROSS: dict[str, Any] = {"color": "0.1", "linestyle": "", "marker": "+", "markersize": 6, "markeredgewidth": 0.9}
 
 Key: TypeAlias = tuple[Any, ...]
+Axis: TypeAlias = Literal["rho", "linear", "c"]
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,13 @@ class Column:
 
 
 def draw_phase_transition(
-    frame: pd.DataFrame, summary: pd.DataFrame, critical: pd.DataFrame, *, title: bool = True, x_scale: str = "auto"
+    frame: pd.DataFrame, summary: pd.DataFrame, critical: pd.DataFrame, *, title: bool = True, axis: Axis = "rho"
 ) -> Figure:
     """Draw the figure of a tidy frame: 3.35 inches wide for one model, 7 for two to four; more are left out.
 
-    `summary` is what `summarise` made of the frame, `critical` what `critical_table` did. `x_scale` is auto, linear or
-    stretched (see `rho_axis`). KL and ELBO are in nats per example. Raises ValueError if no cell is complete.
+    `summary` is what `summarise` made of the frame, `critical` what `critical_table` did. `axis` is rho (stretched
+    where the grid is, see `rho_axis`), linear, or c, for frames `on_c_axis`. KL and ELBO are in nats per example.
+    Raises ValueError if no cell is complete.
     """
     drawn = [curve for curve in curves(frame) if len(curve.complete)]
     if not drawn:
@@ -112,8 +115,8 @@ def draw_phase_transition(
                 _mark_untrained(axes, curve.complete, best)
                 _draw_critical(axes["kl_top"], thresholds[curve.key], looks[curve.key])
             _scale_panels(axes, column, looks)
-            stretched = set_rho_axis(list(axes.values()), rhos, column.inches, x_scale)
-            axes["elbo"].set_xlabel(_rho_label(column.inches, stretched), labelpad=2)
+            stretched = set_rho_axis(list(axes.values()), rhos, column.inches, "auto" if axis == "rho" else "linear")
+            axes["elbo"].set_xlabel(C_LABEL if axis == "c" else _rho_label(column.inches, stretched), labelpad=2)
             if i == 0:
                 _label_panels(axes, column, {curve.top_width for curve in drawn})
             _draw_legend(figure, column)

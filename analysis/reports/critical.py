@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.critical.compare import compare_datasets
 from analysis.critical.diagnostics import NUMBERS, diagnostics_table
 from analysis.critical.table import critical_table
 from analysis.frames.baseline import blown_up_apart
@@ -21,11 +22,18 @@ PRINTED = (
     *("dataset", "source", "model", "rho_critical", "interval90_low", "interval90_high", "grid_low", "grid_high"),
     *("rounding", "resolution", "rho_crossing", "n_rho", "n_seeds", "ou_samples", "steps", "c_critical", "verdict"),
 )
+COMPARED = (
+    *("data_a", "data_b", "model", "ou_samples", "steps", "n_seeds", "n_rho", "quantity", "difference", "low95"),
+    *("high95", "largest_kl_per_unit", "at_rho", "verdict"),
+)
+NO_PAIR = "nothing to compare: no two curves differ in their data alone"
 DIAGNOSTICS_NOTE = "diagnostics have targets of their own; they are no measure of the critical value's error"
 
 
-def report(request: PlotRequest, *, diagnostics: bool = False) -> Report:
-    """Gather results directories and write `critical.csv`, and with diagnostics `critical-diagnostics.csv`.
+def report(request: PlotRequest, *, diagnostics: bool = False, margin: float | None = None) -> Report:
+    """Gather results directories and write `critical.csv`, with diagnostics `critical-diagnostics.csv` as well.
+
+    With a margin (in rho) data sets are compared, in `critical-compare.csv`.
 
     The text has one line per curve. Raises GatherError where there is nothing to judge, and OSError where nothing can
     be written.
@@ -43,6 +51,10 @@ def report(request: PlotRequest, *, diagnostics: bool = False) -> Report:
         contents[f"{NAME}-diagnostics.csv"] = csv_bytes(others)
         text += "\n\n" + printed(others, (*SETTINGS, *NUMBERS))
         notes.append(DIAGNOSTICS_NOTE)
+    if margin is not None:
+        pairs = compare_datasets(frame, margin)
+        contents[f"{NAME}-compare.csv"] = csv_bytes(pairs)
+        text += "\n\n" + (printed(pairs, COMPARED) if len(pairs) else NO_PAIR)
     return Report(write_all(request.directory, contents), notes, table, text)
 
 

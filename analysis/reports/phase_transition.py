@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.critical.table import critical_table
-from analysis.figures.phase_transition import MAX_MODELS, draw_phase_transition, models_drawn
+from analysis.figures.c_axis import on_c_axis
+from analysis.figures.phase_transition import MAX_MODELS, Axis, draw_phase_transition, models_drawn
 from analysis.frames.baseline import blown_up_apart
 from analysis.frames.curves import Curve, curves
 from analysis.frames.matched_beta import on_rho_axis
@@ -22,7 +23,7 @@ from analysis.words.printed import printed
 NAME = "phase-transition"
 
 
-def report(request: PlotRequest) -> Report:
+def report(request: PlotRequest, *, axis: Axis = "rho") -> Report:
     """Gather results directories and write the figure.
 
     Writes `phase-transition.<format>`, `phase-transition.csv` (the summary behind it) and
@@ -36,7 +37,8 @@ def report(request: PlotRequest) -> Report:
     frame = blown_up_apart(on_rho_axis(frame))
     require_complete(frame)
     critical, summary = critical_table(frame), summarise(frame)
-    figure = draw_phase_transition(frame, summary, critical, title=request.title)
+    drawn = (frame, summary, critical) if axis != "c" else on_c_axis(frame, summary, critical)
+    figure = draw_phase_transition(*drawn, title=request.title, axis=axis)
     tables = {NAME: summary, f"{NAME}-critical": critical}
     files = write_files(figure, request.directory, NAME, request.formats, tables)
     text = printed(critical.assign(beta_top=_betas(summary)), PRINTED)

@@ -13,21 +13,9 @@ NAN = math.nan
 
 
 def row(**changes: Any) -> dict[str, Any]:
-    known: dict[str, Any] = {
-        "kind": "kink",
-        "verdict": "a kink",
-        "rho_critical": 0.9512,
-        "grid_low": 0.93,
-        "grid_high": 0.97,
-    }
-    return {
-        **known,
-        "interval90_low": 0.941,
-        "interval90_high": 0.9604,
-        "rounding": 0.02,
-        "rho_crossing": NAN,
-        **changes,
-    }
+    known: dict[str, Any] = {"kind": "kink", "rho_critical": 0.9512, "grid_low": 0.93, "grid_high": 0.97}
+    known |= {"interval90_low": 0.941, "interval90_high": 0.9604, "rounding": 0.02, "rho_crossing": NAN}
+    return {**known, "active_most": 5.0, **changes}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from analysis.critical.table import critical_table
+from analysis.figures.c_axis import on_c_axis
 from analysis.figures.legend import critical_in_words
 from analysis.figures.phase_transition import MAX_MODELS, TITLE
 from analysis.figures.phase_transition import draw_phase_transition as draw
@@ -171,14 +172,28 @@ def test_what_is_less_well_known_is_a_band(make_frame: MakeFrame, kinked_kl: Top
     ax = draw_phase_transition(one).axes[0]
     assert not lines(ax, "critical")
     assert bands(ax) == {"bracket": (row["grid_low"], row["grid_high"])}
-    ax = draw_phase_transition(make_frame(seeds=(0, 1, 2))).axes[0]  # a sigmoid
+    frame = make_frame(seeds=(0, 1, 2))  # a sigmoid
+    ax = draw_phase_transition(frame).axes[0]
     assert not lines(ax, "critical")
     low, high = bands(ax)["crossover"]
-    assert low < 0.96 < high
+    assert low < high
+    assert (low + high) / 2 == pytest.approx(critical_table(frame)["rho_crossing"].iloc[0])
     table = critical_table(make_frame(seeds=(0, 1, 2), top_kl=kinked_kl)).assign(interval90_low=0.8)
     ax = draw_phase_transition(make_frame(seeds=(0, 1, 2), top_kl=kinked_kl), table).axes[0]
     assert not lines(ax, "critical")
     assert bands(ax)["interval"][0] == 0.8
+
+
+def test_on_the_c_axis_everything_stands_at_its_c(make_frame: MakeFrame, kinked_kl: TopKL) -> None:
+    frame = make_frame(seeds=(0, 1, 2), top_kl=kinked_kl)
+    table, summary = critical_table(frame), summarise(frame)
+    figure = draw(*on_c_axis(frame, summary, table), axis="c")
+    ax = figure.axes[0]
+    (median,), (drop,) = lines(ax, "median"), lines(ax, "critical")
+    assert list(median.get_xdata()) == pytest.approx(list(summary["c"]))
+    assert list(drop.get_xdata()) == pytest.approx([table["c_critical"].iloc[0]] * 2)
+    assert "retained variance" in figure.axes[2].get_xlabel()
+    assert "$c_c$ = 0.9" in legend_texts(figure)[1]
 
 
 def test_no_transition_marks_nothing_and_says_so(make_frame: MakeFrame) -> None:
@@ -265,7 +280,7 @@ def test_everything_fits(
     options = {} if rhos is None else {"rhos": rhos}
     frame = make_frame(datasets=datasets, models=models, seeds=seeds, train=TrainSpec(100_000), **options)
     assert_everything_is_inside_and_apart(draw_phase_transition(frame))
-    assert_everything_is_inside_and_apart(draw_phase_transition(frame, title=False, x_scale="stretched"))
+    assert_everything_is_inside_and_apart(draw_phase_transition(frame, title=False))
 
 
 def test_title_can_be_left_off(make_frame: MakeFrame) -> None:

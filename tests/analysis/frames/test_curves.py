@@ -116,7 +116,7 @@ def test_what_differs_between_the_curves_of_a_panel_is_in_their_labels(make_resu
     assert title == f"K = 5, 3,000 steps, 1 seed, best ELBO {', '.join(said)}"
     for i, (curve, label) in enumerate(zip(found, labels, strict=True)):
         bits = "no free bits" if curve["free_bits"] is None else "free bits 0.5 nats"
-        assert label == f"{curve.name}, {curve.content}, {bits}, no $\\rho_c$: verdict {i}"
+        assert label == f"{curve.name}, {curve.content}, {bits}, crossover, width {i}"
 
 
 def test_words_wrap_between_and_never_within() -> None:
