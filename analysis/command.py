@@ -85,6 +85,24 @@ def calibration(**given: Any) -> None:
     _print(report(PlotRequest.of(**given)))
 
 
+@plot.command("drift")
+@FIGURE
+def drift(**given: Any) -> None:
+    """Draw how the fall moves with the steps of training, from histories, and say where it still drifts."""
+    from analysis.reports.drift import report
+
+    _print(report(PlotRequest.of(**given)))
+
+
+@plot.command("scaling")
+@FIGURE
+def scaling(**given: Any) -> None:
+    """Draw KL per unit, share active, rounding and onset against the width of the top layer and the steps."""
+    from analysis.reports.scaling import report
+
+    _print(report(PlotRequest.of(**given)))
+
+
 @plot.command("collapse")
 @together(FIGURE, ONLY_RHO)
 @click.option("--active", type=click.Choice(("mean", "path")), default="mean", help="Which count of active units.")

@@ -1,0 +1,71 @@
+"""The scaling figure: KL per unit, share of active units, rounding and onset against the units of the top layer.
+
+One line for each number of steps (and data set); bars are 90 % intervals over seeds, and for the rounding what the
+curve allows. Only what has a value is drawn.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from analysis.critical.scaling import PANELS
+from analysis.figures import style
+
+TITLE = "Top layer against width and steps"
+LABELS = {
+    "kl_per_unit": "plateau KL\n(nats per unit)",
+    "share_active": "share active\nat the largest ρ",
+    "rounding": "rounding s (ρ)",
+    "onset": r"onset $\rho_c$",
+}
+
+
+def draw_scaling(table: pd.DataFrame, *, title: bool = True) -> Figure:
+    """Draw `scaling_table`, one column wide; raises ValueError for an empty one."""
+    if table.empty:
+        raise ValueError("nothing to draw: no cell is complete")
+    groups = list(table.groupby(["dataset", "source", "ou_samples", "steps"], sort=True))
+    with style.paper_style():
+        top, foot, side, gap = (0.3 if title else 0.1), 0.45 + 0.14 * len(groups), 0.95, 0.18
+        height = top + 2 * side + gap + foot
+        figure = style.new_figure(style.COLUMN_INCHES, height)
+        if title:
+            figure.suptitle(TITLE, y=1 - 0.05 / height, va="top")
+        axes = {}
+        for i, name in enumerate(PANELS):
+            left, bottom = 0.72 + 1.7 * (i % 2), foot + (1 - i // 2) * (side + gap)
+            axes[name] = figure.add_axes((left / 3.35, bottom / height, 0.88 / 3.35, side / height))
+            _label(axes[name], name, table, lowest=i >= 2)
+        for i, (_, rows) in enumerate(groups):
+            look: dict[str, Any] = {"color": style.colour(i), "marker": style.MARKERS[i % len(style.MARKERS)]}
+            for name, ax in axes.items():
+                _draw(ax, rows.sort_values("units"), name, look)
+        labels = [style.plain(f"{d}:{s}, K = {k}, {steps:,} steps") for (d, s, k, steps), _ in groups]
+        handles = axes["kl_per_unit"].get_legend_handles_labels()[0]
+        figure.legend(handles, labels, loc="lower left", frameon=False, borderpad=0, labelspacing=0.2)
+    return figure
+
+
+def _draw(ax: Axes, rows: pd.DataFrame, name: str, look: dict[str, Any]) -> None:
+    middle = rows[name]
+    errors = [(middle - rows[f"{name}_low"]).fillna(0), (rows[f"{name}_high"] - middle).fillna(0)]
+    bars = ax.errorbar(rows["units"], middle, yerr=errors, label=name, elinewidth=0.8, linewidth=1.0, **look)
+    bars.lines[0].set_gid(name)
+
+
+def _label(ax: Axes, name: str, table: pd.DataFrame, lowest: bool) -> None:
+    units = sorted({int(value) for value in table["units"]})
+    ax.set_xscale("log")
+    ax.set_xlim(units[0] / 1.3, units[-1] * 1.3)
+    ax.xaxis.set_major_locator(FixedLocator(units))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.tick_params(axis="x", labelbottom=lowest)
+    ax.set_ylabel(LABELS[name], linespacing=1.1, labelpad=2)
+    if lowest:
+        ax.set_xlabel("top-layer units")

@@ -1,0 +1,52 @@
+"""From results directories to the drift figure on disk, with the csv files behind it."""
+
+from __future__ import annotations
+
+from analysis.critical.drift import AT_STEP, drift_tables
+from analysis.figures.drift import MOST_CURVES, draw_drift
+from analysis.frames.baseline import blown_up_apart
+from analysis.frames.curves import curves
+from analysis.frames.gather import GatherError
+from analysis.frames.histories import histories
+from analysis.reports.output import write_files
+from analysis.reports.plot_request import PlotRequest
+from analysis.reports.report import Report
+from analysis.words.curves import curve_in_words
+from analysis.words.incomplete import incomplete, require_complete, untrained
+from analysis.words.printed import printed
+
+NAME = "drift"
+PRINTED = ("dataset", "source", "model", "ou_samples", "step", "n_seeds", *AT_STEP, "rounding", "rounding_steps")
+ADVICE = "train with --eval-every N, at most a quarter of the steps (complete cells are not trained again)"
+
+
+def report(request: PlotRequest) -> Report:
+    """Gather results directories and write `drift.<format>`, `drift.csv` and `drift-exponents.csv`.
+
+    Raises GatherError where no curve has histories that reach back, ValueError for an unknown format, OSError where
+    nothing can be written.
+    """
+    gathered, frame = request.gather()
+    require_complete(frame)
+    worse = untrained(frame)
+    frame = blown_up_apart(frame)
+    require_complete(frame)
+    known, damaged = histories(request.results, frame)
+    table, exponents = drift_tables(frame, known)
+    if table.empty:
+        raise GatherError(f"nothing to plot: no curve's histories reach back to half of its steps; {ADVICE}")
+    names = {curve.key: curve_in_words(curve) for curve in curves(frame)}
+    figure = draw_drift(table, exponents, names, title=request.title)
+    files = write_files(figure, request.directory, NAME, request.formats, {NAME: table, f"{NAME}-exponents": exponents})
+    notes = [*gathered.notes, *worse, *damaged, *incomplete(curves(frame))]
+    found = curves(table)
+    without = len(curves(frame[frame["state"] == "complete"])) - len(found)
+    if without:
+        notes.append(f"{without} curves have no histories that reach back to half of their steps, left out; {ADVICE}")
+    if len(found) > MOST_CURVES:
+        notes.append(f"a figure shows {MOST_CURVES} curves of {len(found)}; the csv has all (choose with --models)")
+    ends = [
+        f"{curve.name}, {curve['model']}, K = {curve['ou_samples']}: {curve.rows['verdict'].iloc[-1]}"
+        for curve in found
+    ]
+    return Report(files, notes, table, "\n".join([printed(table, PRINTED), "", *ends]))

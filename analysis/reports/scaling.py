@@ -1,0 +1,50 @@
+"""From results directories to the scaling figure on disk, with the csv behind it."""
+
+from __future__ import annotations
+
+from analysis.critical.scaling import PANELS, scaling_table
+from analysis.figures.scaling import draw_scaling
+from analysis.frames.baseline import blown_up_apart
+from analysis.frames.curves import curves
+from analysis.frames.matched_beta import on_rho_axis
+from analysis.reports.output import write_files
+from analysis.reports.plot_request import PlotRequest
+from analysis.reports.report import Report
+from analysis.words.incomplete import incomplete, require_complete, untrained
+from analysis.words.printed import printed
+
+NAME = "scaling"
+PRINTED = (
+    "dataset",
+    "source",
+    "model",
+    "units",
+    "ou_samples",
+    "steps",
+    "n_rho",
+    "n_seeds",
+    *PANELS,
+    "crossing",
+    "kind",
+)
+TOO_FEW = "widths and steps: all curves have the same, so that nothing is compared; sweep several --model or --steps"
+
+
+def report(request: PlotRequest) -> Report:
+    """Gather results directories and write `scaling.<format>` and `scaling.csv`.
+
+    Raises GatherError where there is nothing to plot, ValueError for an unknown format, OSError where nothing can be
+    written.
+    """
+    gathered, frame = request.gather()
+    require_complete(frame)
+    worse = untrained(frame)
+    frame = blown_up_apart(on_rho_axis(frame))
+    require_complete(frame)
+    table = scaling_table(frame)
+    figure = draw_scaling(table, title=request.title)
+    files = write_files(figure, request.directory, NAME, request.formats, {NAME: table})
+    notes = [*gathered.notes, *worse, *incomplete(curves(frame))]
+    if len(table[["units", "steps"]].drop_duplicates()) < 2:
+        notes.append(TOO_FEW)
+    return Report(files, notes, table, printed(table, PRINTED))

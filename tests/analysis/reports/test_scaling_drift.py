@@ -1,0 +1,74 @@
+"""The commands `scaling` and `drift` on results directories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import cli
+from analysis.reports.scaling import TOO_FEW
+from hvae_core.spec import TrainSpec
+from sweeps.grid.cell import Cell
+from sweeps.ledger.ledger import Ledger
+
+Make = Callable[..., list[Cell]]
+FINE = tuple(np.round(np.arange(0.8, 1.005, 0.02), 3).tolist())
+
+
+def run(*words: str) -> str:
+    done = CliRunner().invoke(cli.plot, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_scaling_divides_by_units(make_results: Make, tmp_path: Path, kinked_kl: Callable[[Cell], float]) -> None:
+    for model, steps in (("mlp2x4h8", 1000), ("mlp2x8h8", 1000), ("mlp2x8h8", 2000)):
+        make_results(tmp_path, models=(model,), rhos=FINE, seeds=(0, 1, 2), train=TrainSpec(steps), top_kl=kinked_kl)
+    run("scaling", str(tmp_path))
+    table = pd.read_csv(tmp_path / "figures" / "scaling.csv").sort_values(["units", "steps"])
+    assert table["units"].tolist() == [4, 8, 8]
+    assert table["kl_per_unit"].iloc[0] == pytest.approx(2 * table["kl_per_unit"].iloc[1])
+    assert (table["kl_per_unit_low"] < table["kl_per_unit"]).all()
+    assert table["onset"].to_numpy() == pytest.approx(0.94, abs=2e-3)
+    assert (table["share_active"] == 0).all()
+    assert (tmp_path / "figures" / "scaling.png").is_file()
+
+
+def test_one_width_compares_nothing(make_results: Make, tmp_path: Path) -> None:
+    make_results(tmp_path)
+    assert TOO_FEW in run("scaling", str(tmp_path))
+
+
+def test_drift_needs_histories_and_says_how(make_results: Make, tmp_path: Path) -> None:
+    make_results(tmp_path)
+    done = CliRunner().invoke(cli.plot, ["drift", str(tmp_path)])
+    assert done.exit_code == 4
+    assert "--eval-every" in done.output
+
+
+def test_drift_reads_histories(make_results: Make, tmp_path: Path, kinked_kl: Callable[[Cell], float]) -> None:
+    cells = make_results(tmp_path, rhos=FINE, seeds=(0, 1, 2), train=TrainSpec(4000), top_kl=kinked_kl)
+    (tmp_path / "again").mkdir()
+    request = {"packs": [], "settings": {}, "request": {"data": []}}
+    Ledger(tmp_path / "again").add_request(request, cells)
+    for cell in cells:
+        rows = [
+            {"step": step, "elbo": -100.0, "kl_top": kinked_kl(cell) * (1 - 200 / step)}
+            for step in (500, 1000, 2000, 4000)
+        ]
+        record = Ledger(tmp_path).record(cell.id)
+        assert record is not None
+        result = {**(record.result or {}), "kl_top": kinked_kl(cell)}
+        Ledger(tmp_path / "again").complete(cell, result, {}, rows)
+    said = run("drift", str(tmp_path / "again"))
+    assert "at 4,000 steps" in said or "settled" in said
+    table = pd.read_csv(tmp_path / "again" / "figures" / "drift.csv")
+    assert table["step"].tolist() == [500, 1000, 2000, 4000]
+    exponents = pd.read_csv(tmp_path / "again" / "figures" / "drift-exponents.csv")
+    used = exponents[exponents["kl_per_unit"] > 0]
+    assert used["exponent"].to_numpy() == pytest.approx(np.log2(0.95 / 0.9))
