@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.filesize import decimal
 from rich.live import Live
@@ -28,7 +30,8 @@ from hvae_core.data.sources import expanded
 from sweeps.cluster.slurm import has_gpus
 from sweeps.cluster.submissions import BACKENDS, Backend, Submission, new_name
 from sweeps.cluster.submit import SubmitCommand, plan_request, scheduler_options, script_of, submit_job
-from sweeps.errors import ERROR, SIGNAL
+from sweeps.errors import COMPLETE, ERROR, INCOMPLETE, SIGNAL
+from sweeps.ledger.claims import HeldError
 from sweeps.ledger.clean import KINDS
 from sweeps.ledger.locate import ledger_at, results_at
 from sweeps.ledger.validation import is_untrained
@@ -40,11 +43,14 @@ from sweeps.options.request import grid_models, method_objectives, resolved, rho
 from sweeps.planning.resources import Resources, local_resources, planned_resources
 
 if TYPE_CHECKING:
+    from analysis.adaptive.refine import Refinement
+    from sweeps.ledger.ledger import Ledger
     from sweeps.running.driver import Driver
 
 __all__ = ["plot", "sweep"]
 
 WATCH_SECONDS = 3.0
+ASIDE = ("dry_run", "plan_only", "workers", "probe", "as_json")  # of a request's settings: not recorded
 
 
 @click.group(cls=Group, context_settings=CONTEXT)
@@ -54,13 +60,33 @@ def sweep() -> None:
 
 
 @sweep.command()
-@together(MODEL, DATASETS, rho_setting("0:1:0.05"), OBJECTIVE, TRAINING, RUNNING, layer_options("rho"))
-def rho(**given: Any) -> int:
+@together(
+    MODEL,
+    DATASETS,
+    rho_setting("0:1:0.05"),
+    setting("--refine", type=float, metavar="WIDTH", help="Add rho values and seeds until rho_c is known to WIDTH."),
+    setting("--budget", type=click.IntRange(1), metavar="CELLS", help="With --refine: most cells of the whole sweep."),
+    OBJECTIVE,
+    TRAINING,
+    RUNNING,
+    layer_options("rho"),
+)
+@click.pass_context
+def rho(ctx: click.Context, /, **given: Any) -> int:
     """Sweep the smoothing rho, as in the paper's Figure 1.
 
-    The same command again trains exactly what is missing.
+    The same command again trains exactly what is missing. With --refine the sweep starts with a few rho values and
+    three seeds and places the others, round by round, where the top layer comes out of use.
     """
-    return _request(given, values.items("model", given["model"]), rho_objectives(given))
+    if given["refine"] is None:
+        if given["budget"] is not None:
+            raise SpecError(f"budget: {given['budget']} is for --refine")
+        return _request(given, values.items("model", given["model"]), rho_objectives(given))
+    from analysis.adaptive.refine import starting_values
+
+    typed = [None if _is_default(ctx, name) else given[name] for name in ("rho", "seeds")]
+    given["rho"], given["seeds"] = starting_values(*typed)
+    return _refine(given)
 
 
 @sweep.command()
@@ -151,7 +177,11 @@ def work(directory: str, wait: bool) -> int:
     if not ledger.requests():
         raise SpecError(f"directory: {directory!r} holds no recorded request; make one with --plan-only")
     out = console()
-    signal, troubles = work_through(ledger, wait, lambda line: say(out, line))
+    adaptive = _adaptive(ledger)
+    while True:
+        signal, troubles = work_through(ledger, wait or bool(adaptive), lambda line: say(out, line))
+        if signal or troubles or not _plan_rounds(ledger, adaptive, lambda line: say(out, line)):
+            break
     _write_tables(ledger.root, out)
     if troubles:
         fail("; ".join(troubles), ERROR)
@@ -341,15 +371,92 @@ def data_fetch(names: tuple[str, ...], data_dir: str | None) -> None:
             click.echo(f"{name}: {path}")
 
 
+# adaptive sweeps --------------------------------------------------------------------------------------------------
+
+
+def _refine(given: dict[str, Any]) -> int:
+    """Run an adaptive sweep round by round, or only plan or describe its current round."""
+    dry_run, plan_only, workers, probe, as_json = (given.pop(name) for name in ASIDE)
+    if workers is not None and not plan_only:
+        raise SpecError(f"workers: {workers} is for --plan-only; Ray counts its own")
+    driver, refinement = _refinement(given)
+    code = 0
+    while True:
+        progress = refinement.progress(driver.ledger)
+        for line in progress.lines:
+            driver.say(line)
+        if dry_run or plan_only or not progress.pending:
+            break
+        for spec in progress.pending:
+            code, _ = replace(driver, spec=spec).run(probe)
+            if code not in (COMPLETE, INCOMPLETE):
+                return code
+    for spec in progress.pending:
+        if plan_only and not dry_run:
+            replace(driver, spec=spec).record(planned_resources(driver.settings, workers))
+    if not (dry_run or plan_only):
+        _write_tables(driver.ledger.root, driver.console)
+    waiting = sum(len(spec.cells()) for spec in progress.pending)
+    facts = {"results": str(driver.ledger.root), "round": progress.number, "cells": progress.cells, "pending": waiting}
+    _print_facts(facts, as_json)
+    return code
+
+
+def _refinement(given: dict[str, Any]) -> tuple[Driver, Refinement]:
+    from analysis.adaptive.refine import Refinement
+
+    driver = _driver("rho", given, values.items("model", given["model"]), rho_objectives(given))
+    return driver, Refinement(driver.spec, given["refine"], given["budget"])
+
+
+def _adaptive(ledger: Ledger) -> list[tuple[Driver, Refinement]]:
+    """Return the adaptive sweeps that are recorded in a directory."""
+    recorded = [request["settings"] for request in ledger.requests() if request["settings"].get("refine") is not None]
+    distinct = {json.dumps(settings, sort_keys=True): settings for settings in recorded}
+    return [_refinement({**_typed(settings), "out": str(ledger.root)}) for settings in distinct.values()]
+
+
+def _typed(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return recorded settings as a command line has them: lists of text, and every setting that is absent."""
+    options = {param.name: None for param in rho.params if param.name not in ASIDE}
+    lists = {name: [str(item) for item in value] for name, value in settings.items() if isinstance(value, list)}
+    return {**options, **settings, **lists}
+
+
+def _plan_rounds(ledger: Ledger, adaptive: Sequence[tuple[Driver, Refinement]], note: Callable[[str], None]) -> bool:
+    """Record the next rounds of adaptive sweeps for the workers; returns whether there is any work."""
+    more = False
+    for driver, refinement in adaptive:
+        progress = refinement.progress(ledger)
+        more |= bool(progress.pending)
+        if not progress.pending:
+            for line in progress.lines:
+                note(line)
+        planned = {cell for pack in ledger.packs().values() for cell in pack.cells}
+        for spec in progress.pending:
+            if {cell.id for cell in spec.cells()} <= planned:
+                continue  # another worker was faster
+            try:
+                replace(driver, spec=spec).record(planned_resources(driver.settings, None))
+            except HeldError:
+                continue  # another worker is at it
+            for line in progress.lines:
+                note(line)
+    return more
+
+
+def _is_default(ctx: click.Context, name: str) -> bool:
+    source, (_, preset) = ctx.get_parameter_source(name), ctx.meta.get("preset", (None, {}))
+    return source is ParameterSource.DEFAULT or (source is ParameterSource.DEFAULT_MAP and name in preset)
+
+
 # what the commands share ------------------------------------------------------------------------------------------
 
 
 def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[Any]) -> int:
     """Run a request, or only say what it would do."""
     ctx = click.get_current_context()
-    dry_run, plan_only, workers, probe, as_json = (
-        given.pop(name) for name in ("dry_run", "plan_only", "workers", "probe", "as_json")
-    )
+    dry_run, plan_only, workers, probe, as_json = (given.pop(name) for name in ASIDE)
     driver = _driver(str(ctx.command.name), given, models, objectives)
     preset, names = ctx.meta.get("preset", (None, {}))
     if names:

@@ -31,7 +31,7 @@ ORDER = (
     ("analysis.frames",),
     ("analysis.words",),
     ("analysis.summaries", "analysis.critical"),
-    ("analysis.figures", "analysis.tables"),
+    ("analysis.figures", "analysis.tables", "analysis.adaptive"),
     ("analysis.reports",),
     ("analysis.command",),
     ("cli",),

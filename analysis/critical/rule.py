@@ -79,7 +79,7 @@ def estimate(rho: Floats, by_seed: Floats, units: int) -> Estimate:
     found = Estimate(
         "flat", crossings=tuple(_crossing(rho, row, level) for row in by_seed), crossing=crossing(rho, z, level)
     )
-    if z[0] - z[-1] < max(LEAST_FALL * units, 0.5 * z[0]):
+    if is_flat(z, units):
         return found
     window = Window.of(rho, by_seed)
     kink = Kink.fit(window) if len(window.rho) >= LEAST_POINTS else None
@@ -100,6 +100,11 @@ def estimate(rho: Floats, by_seed: Floats, units: int) -> Estimate:
     low, high = interval(kink)
     kind: Kind = "kink" if found.widest <= kink.gap + 1e-9 else "undecided"
     return replace(found, kind=kind, rho=kink.rho, low=max(low, 0.0), high=min(high, 1.0))
+
+
+def is_flat(z: Floats, units: int) -> bool:
+    """Whether an isotonic curve z (R,) falls by less than 0.02 nats per unit, or by less than half."""
+    return bool(z[0] - z[-1] < max(LEAST_FALL * units, 0.5 * z[0]))
 
 
 def interval(kink: Kink, coverage: float = COVERAGE) -> tuple[float, float]:

@@ -1,0 +1,120 @@
+"""Where the next models of an adaptive sweep go: rho values, or seeds where seeds limit.
+
+Each round, for the data sets whose critical rho is not known to the target (the width of its 90 % interval):
+
+    the seeds' variance exceeds the profiles' and h / 2 <= target    two more seeds, on the window's rho values
+    else    points at the quantiles (k + 1/2)/p of the mixture over data sets of uniforms on [rho_c - m, rho_c + m/2],
+            m = max(half-width, h), rounded to 0.0025; all data sets get the same
+
+A pure function of the curves, so that a sweep that was stopped goes on with the same round.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from analysis.critical.kink import LEAST_POINTS, Floats, Kink, Window, isotonic
+from analysis.critical.rule import LEAST_SEEDS, RESOLVED, Estimate, estimate, interval, is_flat
+
+START = (0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0)
+POINTS = 4
+MORE_SEEDS = 2
+GRAIN = 0.0025
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a curve says so far, whether or not it is enough for a critical value.
+
+    centre, half: rho_c and the half-width of its interval. gap: h. open: whether more models would help. by_seeds:
+    whether that is more seeds; window: the rho values that they are for.
+    """
+
+    found: Estimate
+    centre: float = math.nan
+    half: float = math.nan
+    gap: float = math.nan
+    open: bool = False
+    by_seeds: bool = False
+    window: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Round:
+    """What to train next: rho values for every data set with all of its seeds, and seeds by data set."""
+
+    rhos: tuple[float, ...] = ()
+    seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    windows: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+def guess(rho: Floats, by_seed: Floats, units: int, target: float) -> Guess:
+    """Judge a curve, top KL by_seed (S, R) in nats at rho (R,), for a target width in rho."""
+    found = estimate(rho, by_seed, units)
+    if len(rho) < LEAST_POINTS or is_flat(isotonic(rho, by_seed), units):
+        return Guess(found)
+    kink = Kink.fit(Window.of(rho, by_seed))
+    if kink.seeds < LEAST_SEEDS:
+        return Guess(found)
+    low, high = interval(kink)
+    gap, half = kink.gap, (high - low) / 2
+    fine = gap / 2 <= target
+    rounded = kink.rounding > RESOLVED * gap
+    narrow = found.has_value and found.high - found.low <= target + 1e-12
+    between = float(kink.by_seed.var(ddof=1))
+    by_seeds = fine and between > float(kink.variances.mean())
+    return Guess(
+        found,
+        kink.rho,
+        half,
+        gap,
+        open=not narrow and not (fine and rounded and found.kind == "crossover"),
+        by_seeds=by_seeds,
+        window=tuple(kink.window.rho.tolist()),
+    )
+
+
+def next_round(
+    guesses: Mapping[str, Guess], seeds: Mapping[str, Sequence[int]], known: Sequence[float]
+) -> Round | None:
+    """Place the next models; None where every data set is known well enough, or more models would not help.
+
+    guesses and seeds (those that a curve has) by data set; known: the rho values that there are.
+    """
+    wanting = {name: one for name, one in guesses.items() if one.open}
+    more = {name: one for name, one in wanting.items() if one.by_seeds}
+    new_seeds = {name: tuple(range(max(seeds[name]) + 1, max(seeds[name]) + 1 + MORE_SEEDS)) for name in more}
+    rhos = _points([one for one in wanting.values() if not one.by_seeds], known)
+    if not (rhos or new_seeds):
+        return None
+    return Round(rhos, new_seeds, {name: one.window for name, one in more.items()})
+
+
+def _points(guesses: Sequence[Guess], known: Sequence[float]) -> tuple[float, ...]:
+    if not guesses:
+        return ()
+    reach = [max(one.half, one.gap) for one in guesses]
+    spans = [(one.centre - m, one.centre + m / 2) for one, m in zip(guesses, reach, strict=True)]
+    grid = np.linspace(0, 1, 4001)
+    mixture = np.mean([np.clip((grid - low) / (high - low), 0, 1) for low, high in spans], axis=0)
+    quantiles = np.interp((np.arange(POINTS) + 0.5) / POINTS, mixture, grid)
+    chosen: list[float] = []
+    for value in quantiles:
+        place = _free(float(np.clip(value, 0, 1)), [*known, *chosen])
+        if place is not None:
+            chosen.append(place)
+    return tuple(sorted(chosen))
+
+
+def _free(value: float, taken: Sequence[float]) -> float | None:
+    """Round to the grain, to the nearest place within four grains that is not taken."""
+    nearest = round(value / GRAIN)
+    for step in (0, 1, -1, 2, -2, 3, -3, 4, -4):
+        place = round((nearest + step) * GRAIN, 6)
+        if 0 <= place <= 1 and all(abs(place - other) > GRAIN / 2 for other in taken):
+            return place
+    return None
