@@ -6,6 +6,7 @@ goes to stdout, what was left out to stderr.
 
 from __future__ import annotations
 
+import os
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ FIGURE = together(
 @click.version_option(metadata.version("hvae-sweep"), prog_name="hvae-plot")
 def plot() -> None:
     """Draw figures from results directories, with the csv behind each."""
+    os.environ["MPLBACKEND"] = "agg"  # before anything imports matplotlib, which refuses a notebook's backend elsewhere
 
 
 @plot.command("phase-transition")

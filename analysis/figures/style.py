@@ -61,9 +61,11 @@ _PAPER: dict[Any, Any] = {
 
 @contextmanager
 def paper_style() -> Iterator[None]:
-    """Hold the settings of paper figures while a figure is drawn or written."""
-    ticks: dict[Any, Any] = dict(sns.axes_style("ticks"))
-    with mpl.rc_context({**ticks, **_PAPER}):
+    """Hold the settings of paper figures while a figure is drawn or written: matplotlib's own, and ours over them."""
+    with mpl.rc_context():
+        mpl.rcdefaults()  # a user's matplotlibrc is for the user's figures
+        ticks: dict[Any, Any] = dict(sns.axes_style("ticks"))
+        mpl.rcParams.update({**ticks, **_PAPER})
         yield
 
 

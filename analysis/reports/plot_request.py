@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hvae_core.checks import SpecError
+from sweeps.ledger.locate import refuse_scheme
 from sweeps.options import values
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def read_path(name: str, text: str) -> Path:
     """Read a path, whose leading ~ is somebody's home directory; raises SpecError."""
     if not text:
         raise SpecError(f"{name}: '' is not allowed; it must be a directory")
+    refuse_scheme(name, text)
     try:
         return Path(text).expanduser()
     except RuntimeError as error:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from hvae_core.checks import SpecError
 from sweeps.cluster.scheduler_programs import answer
+from sweeps.errors import SchedulerError
 
 Options = Mapping[str, str | None]  # of sbatch, by their long names; None: one that takes no value
 
@@ -72,7 +73,11 @@ def ray_script(folder: Path, words: Sequence[str], options: Options) -> str:
 
 def submit(script: Path) -> str:
     """Submit a script and return the job's number; raises SchedulerError."""
-    return answer("sbatch", "--parsable", str(script)).strip().partition(";")[0]
+    said = answer("sbatch", "--parsable", str(script)).strip()
+    number = said.partition(";")[0]
+    if not number.isdecimal():
+        raise SchedulerError(f"sbatch said {said!r} instead of a job's number; nothing was recorded")
+    return number
 
 
 def states(names: Sequence[str]) -> dict[str, Counter[str]]:

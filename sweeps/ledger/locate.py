@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from hvae_core.checks import SpecError
@@ -13,10 +14,21 @@ def ledger_at(name: str, text: str) -> Ledger:
     path = Path(text).expanduser().absolute()
     if not text:
         raise SpecError(f"{name}: an empty path is not allowed; it must be a directory")
+    refuse_scheme(name, text)
     for part in (path, *path.parents):
         if (part.exists() and not part.is_dir()) or (part.is_symlink() and not part.exists()):
             raise SpecError(f"{name}: {text!r} is not allowed: {part} is no directory")
     return Ledger(path)
+
+
+def refuse_scheme(name: str, text: str) -> None:
+    """Raise SpecError for s3://bucket/x and its like: as a path it would be a folder named `s3:`."""
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*(?=://)", text)
+    if scheme:
+        raise SpecError(
+            f"{name}: {text!r} is not allowed: {scheme.group()}:// is not supported; it must be a directory of a file "
+            "system that all workers share"
+        )
 
 
 def results_at(name: str, text: str) -> Ledger:

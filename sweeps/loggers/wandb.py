@@ -12,6 +12,12 @@ from pathlib import Path
 from sweeps.ledger.ledger import Record
 from sweeps.loggers.base import PROJECT, ending_of, facts_of, is_settled, points_of, published
 
+OF_A_RUN = (
+    *("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_RESUME", "WANDB_RUN_GROUP", "WANDB_NAME", "WANDB_NOTES"),
+    *("WANDB_TAGS", "WANDB_JOB_TYPE", "WANDB_SWEEP_PARAM_PATH", "WANDB_RUN_DIR", "WANDB_DIR", "WANDB_PROJECT"),
+    *("WANDB_MODE", "WANDB_DISABLED", "WANDB_LAUNCH", "WANDB_LAUNCH_CONFIG_PATH"),
+)
+
 
 class WandB:
     """Weights & Biases runs, always offline: whether to upload, with `wandb sync <folder>`, is the user's decision."""
@@ -19,6 +25,8 @@ class WandB:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         os.environ["WANDB_ERROR_REPORTING"] = "false"  # its service would report its errors home, offline or not
+        for name in OF_A_RUN:
+            os.environ.pop(name, None)  # of a run or sweep around this one: all of our runs would become that one
         hooks = sys.exit, sys.excepthook
         try:
             self._wandb = importlib.import_module("wandb")

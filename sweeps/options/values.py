@@ -118,7 +118,7 @@ _IN_WORDS: dict[type, str] = {str: "text", int: "a whole number", float: "a numb
 def load_config(path: Path, known: Mapping[str, Kind], command: str) -> dict[str, Any]:
     """Read a sweep.toml of a command: option names (with - or _) and their values; raises SpecError in one line."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise SpecError(f"config: {str(path)!r} cannot be read: {reason}") from error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from sweeps.planning.control_groups import cpu_quotas, memory_limits
 from sweeps.planning.run_settings import RunSettings
 
 MEMORY_SHARE = 0.8  # of a device's memory that packs are planned for; the rest is for what is not counted
@@ -38,8 +38,9 @@ class Resources:
 
 
 def usable_cpus() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """CPU cores that this process may use: the least of its affinity and its container's quota, rounded up."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([cores, *map(math.ceil, cpu_quotas())]))
 
 
 def local_resources(settings: RunSettings) -> Resources:
@@ -72,24 +73,7 @@ def local_memory(gpus: float, slots: int) -> int | None:
     if gpus:
         there = torch.cuda.is_available()
         return int(MEMORY_SHARE * min(1.0, gpus) * torch.cuda.get_device_properties(0).total_memory) if there else None
-    limits = [*_own_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))]
+    limits = [*memory_limits()]
     with suppress(ValueError, OSError):  # not every system tells
         limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return int(MEMORY_SHARE * min(limits) / slots) if limits else None
-
-
-def _own_limits(groups: Path, mounted: Path) -> Iterator[int]:
-    """Yield the memory limits of this process's control groups, as containers and Slurm's jobs have them.
-
-    Version 2 has one line, `0::/path`, and memory.max; version 1 `<n>:memory:/path` and memory.limit_in_bytes. A
-    group's limit holds for those below it.
-    """
-    with suppress(OSError):
-        for line in groups.read_text().splitlines():
-            _, kind, name = line.split(":", 2)
-            if kind in ("", "memory"):
-                base, file = (mounted, "memory.max") if not kind else (mounted / kind, "memory.limit_in_bytes")
-                group = base / name.lstrip("/")
-                for place in (group, *group.parents):
-                    with suppress(OSError, ValueError):  # not there, or "max"
-                        yield int((place / file).read_text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -107,3 +108,21 @@ def test_what_draws_loads_neither_torch_nor_ray_nor_click() -> None:
     code = f"import sys, {modules}; print([m for m in ('torch', 'ray', 'click') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
     assert found.stdout.strip() == "[]"
+
+
+def test_figures_are_drawn_the_same_whatever_the_users_settings_say(
+    make_results: Callable[..., list[Cell]], tmp_path: Path
+) -> None:
+    """A notebook's backend, LaTeX that is not installed, and lines that change saved figures."""
+    make_results(tmp_path / "results")
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nsavefig.bbox: tight\nsavefig.transparent: True\n")
+    theirs = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}
+    for name, environment in (("plain", {}), ("theirs", theirs)):
+        program = [sys.executable, "-c", "import cli; cli.plot()", "phase-transition", str(tmp_path / "results")]
+        words = ["--format", "png", "--out", str(tmp_path / name)]
+        done = subprocess.run(
+            [*program, *words], env=os.environ | environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+    plain, changed = ((tmp_path / name / "phase-transition.png").read_bytes() for name in ("plain", "theirs"))
+    assert plain == changed

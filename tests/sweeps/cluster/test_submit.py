@@ -253,6 +253,16 @@ def test_a_program_in_trouble_is_one_line(program: str, said: str) -> None:
         answer("/bin/bash", "-c", program)
 
 
+@pytest.mark.parametrize("said", ["", "no more than 4 jobs", "Submitted batch job 7"])
+def test_an_sbatch_that_names_no_job_submitted_none(here: Path, said: str) -> None:
+    (here / "sbatch").write_text(f"#!/bin/sh\necho '{said}'\n")
+    (here / "sbatch").chmod(0o755)
+    done = sweep("submit", "--", *TINY)
+    assert done.exit_code == 1
+    assert "instead of a job's number" in done.stderr
+    assert not list(here.glob("results/jobs/*"))
+
+
 class Element:
     """The array's script under bash, with a worker and a scontrol that write down what happens to them."""
 

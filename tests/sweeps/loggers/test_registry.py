@@ -327,6 +327,20 @@ def test_wandb_leaves_a_run_alone_that_is_open_in_this_process(complete: Record,
     assert read("wandb", tmp_path / "results")[complete.cell.id].points.keys() == {6, 12}
 
 
+def test_wandb_takes_nothing_from_a_sweep_around_it(
+    complete: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its run id and sweep id all cells would be written as one run."""
+    pytest.importorskip("wandb")
+    for key, value in (("RUN_ID", "theirs"), ("SWEEP_ID", "x"), ("PROJECT", "other"), ("NAME", "theirs")):
+        monkeypatch.setenv(f"WANDB_{key}", value)
+    (logger,) = open_loggers(["wandb"], tmp_path / "results")
+    logger.log(complete, HISTORY)
+    logger.close()
+    runs = read("wandb", tmp_path / "results")
+    assert list(runs) == [complete.cell.id]
+
+
 @pytest.mark.parametrize("mode", ["online", "disabled"])
 def test_wandb_stays_offline_quiet_and_leaves_the_process_as_it_was(
     mode: str, complete: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -3,9 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+import cli
 from hvae_core.checks import SpecError
 from sweeps.options.values import Kind, floats, items, load_config, seeds, spread
 
@@ -101,3 +103,26 @@ def test_config_files(tmp_path: Path) -> None:
         assert "\n" not in str(error.value)
     with pytest.raises(SpecError, match="No such file"):
         load_config(tmp_path / "no.toml", known, "rho")
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.toml"
+    path.write_bytes(b"\xef\xbb\xbfsteps = 5\n")
+    words = ["--config", str(path), "--datasets", "glyphs", "--dry-run", "--out", str(tmp_path / "r")]
+    done = CliRunner().invoke(cli.sweep, ["rho", *words])
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("text", ["s3://bucket/x", "file:///x", "gs://b"])
+def test_an_address_is_no_directory(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command, words in (
+        (cli.sweep, ["rho", "--datasets", "glyphs", "--dry-run", "--out", text]),
+        (cli.sweep, ["status", text]),
+        (cli.plot, ["phase-transition", text]),
+        (cli.plot, ["table", str(tmp_path), "--out", text]),
+    ):
+        done = CliRunner().invoke(command, words)
+        assert done.exit_code == 2
+        assert f"{text.partition(':')[0]}:// is not supported" in done.stderr
+    assert not list(tmp_path.iterdir())
