@@ -70,7 +70,7 @@ def sweep(trials: int, keep: bool) -> tuple[float, float, float]:
         began = time.perf_counter()
         config = ray.tune.TuneConfig
         kept_or_not = mock.patch("ray.tune.TuneConfig", lambda **given: config(**{**given, "reuse_actors": keep}))
-        with ray_tune.engine("local", ledger.root / "runs" / "one") as stop, kept_or_not:
+        with ray_tune.engine("local", ledger.root / "runs" / "one", print) as stop, kept_or_not:
             ready = time.perf_counter()
             cpus = int(ray.cluster_resources()["CPU"])
             ray_tune.run_packs(job, packs, Resources(cpus, 0, 1), ledger.root / "runs" / "one", stop, 0, False)

@@ -135,7 +135,7 @@ class Driver:
         settings = self.settings
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         folder = self.ledger.folder("runs") / f"{stamp}-{secrets.token_hex(3)}"
-        with ray_tune.engine(settings.address, folder) as stop:
+        with ray_tune.engine(settings.address, folder, self.say) as stop:
             if settings.address != "local":
                 ray_tune.check_nodes(self.ledger.root, folder)
             resources = ray_tune.resources(settings.gpus_per_trial, settings.cpus_per_trial, self.say)

@@ -28,6 +28,7 @@ from sweeps.planning.pack_options import PackOptions
 from sweeps.planning.resources import Resources, usable_cpus
 from sweeps.running.nodes import differences, leave_marker, look, own_versions
 from sweeps.running.pack import LAST_LINES, run_pack
+from sweeps.running.ray_folder import ray_folder
 from sweeps.running.stop_request import DRIVER_SIGNALS, StopRequest
 
 _ENVIRONMENT = {
@@ -66,7 +67,7 @@ class RunReport:
 
 
 @contextmanager
-def engine(address: str, folder: Path) -> Iterator[StopRequest]:
+def engine(address: str, folder: Path, note: Callable[[str], None]) -> Iterator[StopRequest]:
     """Start or join Ray for the time of the context, and take the signals meanwhile.
 
     The driver stands in a folder of our own meanwhile: Ray puts its working directory first on the workers' module
@@ -80,16 +81,17 @@ def engine(address: str, folder: Path) -> Iterator[StopRequest]:
     # Ray prints about dead workers on the standard output, which is for data.
     with stop, redirect_stdout(sys.stderr), ExitStack() as leave:
         leave.callback(os.chdir, here)
-        leave.callback(ray.shutdown)
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
         if address == "local":
             options |= {
+                "_temp_dir": leave.enter_context(ray_folder(note)),
                 "num_cpus": usable_cpus(),
                 "include_dashboard": False,
                 "object_store_memory": OBJECT_STORE_BYTES,
             }
         elif address != "auto":
             _reach(address)
+        leave.callback(ray.shutdown)
         try:
             ray.init(address=address, **options)
         except Exception as error:  # ray raises bare ones where its own processes die under it
