@@ -35,6 +35,7 @@ ORDER = (
     ("analysis.reports",),
     ("analysis.command",),
     ("cli",),
+    ("hvae_core.launch",),
 )
 FLOOR = {name: floor for floor, names in enumerate(ORDER) for name in names}
 DOORS = ("hvae_core", "sweeps", "analysis")  # packages whose own __init__ users import from

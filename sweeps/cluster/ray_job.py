@@ -7,33 +7,31 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sweeps.cluster.own_programs import COMMAND, ray_program
 from sweeps.cluster.scheduler_programs import answer
 from sweeps.errors import SchedulerError
 
-RAY = str(Path(sys.executable).with_name("ray"))
-COMMAND = str(Path(sys.executable).with_name("hvae-sweep"))
 STATES = ("pending", "running", "stopped", "succeeded", "failed")
 
 
 def script(words: Sequence[str]) -> str:
     """Write what the job runs: the request's own command, inside the Ray that takes it."""
-    return f"cd {shlex.quote(str(Path.cwd()))} && {shlex.join([COMMAND, *words, '--address', 'auto'])}\n"
+    return f"cd {shlex.quote(str(Path.cwd()))} && {shlex.join([*COMMAND, *words, '--address', 'auto'])}\n"
 
 
 def submit(name: str, script: Path, options: Mapping[str, str | None]) -> str:
     """Submit a script as a job of this name and return the name; raises SchedulerError."""
     given = [f"--{key}" if value is None else f"--{key}={value}" for key, value in options.items()]
-    answer(RAY, "job", "submit", "--no-wait", f"--submission-id={name}", *given, "--", "bash", str(script))
+    answer(ray_program(), "job", "submit", "--no-wait", f"--submission-id={name}", *given, "--", "bash", str(script))
     return name
 
 
 def state(name: str) -> str:
     """Return what Ray says of a job, in lower case; raises SchedulerError."""
-    said = answer(RAY, "job", "status", name).lower().rpartition(f"'{name.lower()}'")[2]
+    said = answer(ray_program(), "job", "status", name).lower().rpartition(f"'{name.lower()}'")[2]
     found = re.search("|".join(STATES), said)
     if found is None:
         raise SchedulerError(f"ray: no state of {name} in its answer")
@@ -42,4 +40,4 @@ def state(name: str) -> str:
 
 def cancel(name: str) -> None:
     """Stop a job; raises SchedulerError."""
-    answer(RAY, "job", "stop", "--no-wait", name)
+    answer(ray_program(), "job", "stop", "--no-wait", name)

@@ -10,18 +10,17 @@ from __future__ import annotations
 import getpass
 import re
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hvae_core.checks import SpecError
+from sweeps.cluster.own_programs import COMMAND, ray_program
 from sweeps.cluster.scheduler_programs import answer
 from sweeps.errors import SchedulerError
 
 Options = Mapping[str, str | None]  # of sbatch, by their long names; None: one that takes no value
 
-COMMAND = Path(sys.executable).with_name("hvae-sweep")
 WARNING_SECONDS = 120  # between USR1 and the time limit
 LEAST_SECONDS = 300  # of a time limit: Slurm sends USR1 up to a minute early, and loading torch takes a while
 OURS = ("job-name", "array")
@@ -59,15 +58,15 @@ def array_script(folder: Path, root: Path, elements: int, options: Options) -> s
     """
     head = _header(folder, {"array": f"1-{elements}"} | dict(options))
     about = "# Each element takes packs of models from the results directory until none is free, one at a time."
-    return f"{head}\n{about}\n{shlex.quote(str(COMMAND))} work {shlex.quote(str(root))} --no-wait &{ELEMENT}"
+    return f"{head}\n{about}\n{shlex.join([*COMMAND, 'work', str(root)])} --no-wait &{ELEMENT}"
 
 
 def ray_script(folder: Path, words: Sequence[str], options: Options) -> str:
     """Write one exclusive allocation with a Ray over its nodes, in which the request's own command runs."""
     head = _header(folder, {"exclusive": None, "ntasks-per-node": "1"} | dict(options))
     about = "# One Ray over all nodes of the allocation, and the request's own command on the first of them."
-    programs = shlex.quote(str(COMMAND.parent))
-    command = shlex.join([str(COMMAND), *words, "--address", "auto"])
+    programs = shlex.quote(str(Path(ray_program()).parent))
+    command = shlex.join([*COMMAND, *words, "--address", "auto"])
     return f"{head}\n{about}{CLUSTER.format(folder=programs, command=command)}"
 
 

@@ -15,6 +15,7 @@ import click
 
 from hvae_core.checks import SpecError
 from sweeps.cluster import ray_job, slurm
+from sweeps.cluster.own_programs import check_command
 from sweeps.cluster.submissions import Backend, Submission
 from sweeps.errors import SchedulerError
 from sweeps.ledger.ledger import Ledger
@@ -101,6 +102,7 @@ def script_of(job: Submission, ledger: Ledger, with_ray: bool, options: Mapping[
 
 def submit_job(job: Submission, ledger: Ledger, script: str, options: Mapping[str, str | None]) -> Submission:
     """Keep a job's script in the results directory, submit it and remember that; raises SchedulerError."""
+    check_command()
     folder = ledger.folder("jobs") / job.name
     folder.mkdir(parents=True)
     path = folder / "script.sh"

@@ -220,7 +220,7 @@ def test_a_job_of_ray_and_its_state(here: Path, monkeypatch: pytest.MonkeyPatch)
     ray = here / "ray"
     ray.write_text('#!/bin/bash\necho "$@" >> asked\necho "Status for job \'$3\': RUNNING"\n')
     ray.chmod(0o755)
-    monkeypatch.setattr(ray_job, "RAY", str(ray))
+    monkeypatch.setattr(ray_job, "ray_program", lambda: str(ray))
     done = sweep("submit", "--backend", "ray-job", "--entrypoint-num-cpus", "1", "--", *TINY)
     assert done.exit_code == 0, done.stderr
     (script,) = here.glob("results/jobs/*/script.sh")
@@ -271,7 +271,7 @@ class Element:
         (folder / "bin").mkdir()
         self._program("scontrol", 'echo "scontrol $@" >> events')
         self._program("hvae-sweep", f"echo start >> events\n{worker}")
-        monkeypatch.setattr(slurm, "COMMAND", folder / "bin" / "hvae-sweep")
+        monkeypatch.setattr(slurm, "COMMAND", (str(folder / "bin" / "hvae-sweep"),))
         (folder / "script").write_text(slurm.array_script(folder, folder / "results", 2, {}))
         numbers = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2", "SLURM_JOB_ID": "7"}
         more = {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "SLURM_RESTART_COUNT": str(restarts)}
