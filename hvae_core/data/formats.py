@@ -15,6 +15,7 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
+import math
 import re
 import struct
 import zipfile
@@ -29,6 +30,14 @@ from numpy.typing import NDArray
 
 from hvae_core.data.pixels import Bytes
 
+ROUNDING = 1e-5  # by which a float may miss [0, 1]
+MOST_NAMED = 8  # arrays of a file
+ARRAYS = {  # of an npz, the first that is there: ours, Keras', MedMNIST's and what others write
+    "train": ("train", "x_train", "X_train", "train_images", "train_x"),
+    "valid": ("valid", "val", "x_val", "x_valid", "X_val", "X_valid", "val_images", "valid_images", "validation"),
+    "test": ("test", "x_test", "X_test", "test_images", "test_x"),
+}
+KINDS = {"b": "bool", "i": "whole numbers", "u": "whole numbers", "f": "floats"}
 SCALES_APART = 8  # the largest values of two splits of one data set are never that far apart
 MAX_BYTES = 1 << 30
 """Most bytes taken from one compressed file; anything longer is refused instead of filling the memory."""
@@ -123,17 +132,22 @@ def read_amat(path: Path, pixels: int = 784) -> Bytes:
 
 
 def _grey(values: NDArray[Any], what: str) -> Bytes:
-    """Turn bool, uint8, or floats in [0, 1] into uint8; floats become the nearest of 0..255."""
+    """Turn bool, whole numbers in 0..255, or floats in [0, 1] into uint8; floats become the nearest of 0..255."""
     if values.dtype in (np.uint8, np.bool_):
         return values.astype(np.uint8)
+    if values.dtype.kind in "iu":
+        lowest, highest = int(values.min()), int(values.max())
+        if lowest < 0 or highest > 255:
+            raise DataError(f"{what} holds values from {lowest} to {highest}; whole numbers must lie in 0..255")
+        return values.astype(np.uint8)
     if values.dtype.kind != "f":
-        raise DataError(f"{what} is {values.dtype}; it must be bool, uint8 (0..255) or floats in [0, 1]")
+        raise DataError(f"{what} is {values.dtype}; it must be bool, whole numbers (0..255) or floats in [0, 1]")
     if not np.isfinite(values).all():
         raise DataError(f"{what} holds NaN or infinite values; floats must lie in [0, 1]")
     low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 1:
-        raise DataError(f"{what} holds values from {low:.6g} to {high:.6g}; floats must lie in [0, 1]")
-    return np.rint(values.astype(np.float64) * 255).astype(np.uint8)
+    if low < -ROUNDING or high > 1 + ROUNDING:
+        raise DataError(f"{what} holds values from {low:.9g} to {high:.9g}; floats must lie in [0, 1]")
+    return np.asarray(np.rint(values.astype(np.float64).clip(0, 1) * 255).astype(np.uint8))
 
 
 def read_chardata(path: Path) -> tuple[Bytes, Bytes]:
@@ -220,10 +234,11 @@ class Arrays:
 
 
 def read_npz(path: Path) -> Arrays:
-    """Read a user's npz: arrays train, test and perhaps valid, (N, H, W) or (N, H, W, 1), ink bright.
+    """Read a user's npz: arrays train, test and perhaps valid, ink bright, or their names in other collections.
 
-    All are of one kind: bool, uint8 or floats in [0, 1]. They are binary when nothing but 0 and 1 occurs in any of
-    them; other floats become the nearest of 0..255. Further arrays, such as labels, are passed over.
+    Each is (N, H, W), (N, H, W, 1), (N, 1, H, W), or (N, H^2) for square images. All are of one kind: bool, whole
+    numbers in 0..255 or floats in [0, 1]. They are binary when nothing but 0 and 1 occurs in any of them; other floats
+    become the nearest of 0..255. Further arrays, such as labels, are passed over.
 
     Raises DataError for a damaged file, and for an array that is missing, pickled, empty, of another kind, with other
     values, of another shape, or all of one value.
@@ -237,22 +252,28 @@ def read_npz(path: Path) -> Arrays:
             archive = np.load(file, allow_pickle=False)
             if isinstance(archive, np.ndarray):
                 raise DataError(f"{path}: is a single array, not an npz of arrays train, test and perhaps valid")
-            parts = {key: archive[key] for key in ("train", "valid", "test") if key in archive.files}
+            there = list(archive.files)
+            chosen = {key: next((name for name in names if name in there), None) for key, names in ARRAYS.items()}
+            parts = {key: archive[name] for key, name in chosen.items() if name is not None}
     except DataError:
         raise
     except (*UNREADABLE, RuntimeError, SyntaxError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: cannot be read as an npz without pickled objects ({why(error)})") from error
     for key in ("train", "test"):
         if key not in parts:
-            raise DataError(f"{path}: array {key} is missing; an npz holds train, test and perhaps valid")
+            names = ", ".join(map(repr, there[:MOST_NAMED])) + (", ..." if len(there) > MOST_NAMED else "")
+            raise DataError(
+                f"{path}: array {key} is missing; an npz holds train, test and perhaps valid (or x_train, train_images "
+                f"...), this one holds {names or 'nothing'}"
+            )
     images = {key: _images(values, f"{path}: array {key}") for key, values in parts.items()}
     shapes = {key: f"{values.shape[1]}x{values.shape[2]}" for key, values in images.items()}
     if len(set(shapes.values())) > 1:
         raise DataError(f"{path}: images differ in shape, {shapes}; all arrays must hold the same H x W")
     grey = {key: _grey(values, f"{path}: array {key}") for key, values in images.items()}
-    kinds = {key: "float" if values.dtype.kind == "f" else str(values.dtype) for key, values in images.items()}
+    kinds = {key: KINDS[values.dtype.kind] for key, values in images.items()}
     if len(set(kinds.values())) > 1:
-        raise DataError(f"{path}: arrays differ in kind, {kinds}; all must be bool, all uint8 or all floats")
+        raise DataError(f"{path}: arrays differ in kind, {kinds}; all must be bool, all whole numbers or all floats")
     if grey["train"].min() == grey["train"].max():
         raise DataError(f"{path}: every pixel of array train is the same, there is nothing to learn")
     highest = {key: int(values.max()) for key, values in grey.items()}
@@ -266,11 +287,17 @@ def read_npz(path: Path) -> Arrays:
 
 
 def _images(values: NDArray[Any], what: str) -> NDArray[Any]:
-    """Drop a trailing channel axis of one and check that N, H and W are there."""
+    """Bring images to (N, H, W): without a channel axis of one, and square ones out of rows."""
     if values.ndim == 4 and values.shape[-1] == 1:
         values = values[..., 0]
+    elif values.ndim == 4 and values.shape[1] == 1:
+        values = values[:, 0]
+    elif values.ndim == 2 and math.isqrt(values.shape[1]) ** 2 == values.shape[1] > 0:
+        values = values.reshape(len(values), math.isqrt(values.shape[1]), -1)
     if values.ndim != 3:
-        raise DataError(f"{what} has shape {values.shape}; it must be (N, H, W) or (N, H, W, 1)")
+        raise DataError(
+            f"{what} has shape {values.shape}; it must be (N, H, W), (N, H, W, 1), (N, 1, H, W) or (N, H*H)"
+        )
     if values.size == 0:
         raise DataError(f"{what} is empty, its shape is {values.shape}")
     return values

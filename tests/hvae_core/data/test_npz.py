@@ -92,6 +92,47 @@ def test_a_dark_split_and_a_blank_binary_one_are_no_other_scale(tmp_path: Path) 
     assert read_npz(path).binary
 
 
+WELL_KNOWN = [
+    ("x_train", "x_val", "x_test"),
+    ("train_images", "val_images", "test_images"),
+    ("X_train", "X_valid", "X_test"),
+]
+
+
+@pytest.mark.parametrize("names", WELL_KNOWN)
+def test_arrays_are_known_by_the_names_of_other_collections(names: tuple[str, ...], tmp_path: Path) -> None:
+    path, images = tmp_path / "a.npz", {name: grey(3 + i, 4, 4) for i, name in enumerate(names)}
+    path.write_bytes(npz(**images, y_train=grey(3), train_labels=grey(3)))
+    read = read_npz(path)
+    assert read.valid is not None
+    for found, name in zip((read.train, read.valid, read.test), names, strict=True):
+        assert (found == images[name]).all()
+
+
+def test_our_own_names_come_first(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(npz(train=grey(3, 4, 4), x_train=grey(9, 4, 4), test=grey(2, 4, 4)))
+    assert len(read_npz(path).train) == 3
+
+
+@pytest.mark.parametrize("form", [(-1, 1, 4, 4), (-1, 4, 4, 1), (-1, 16), (-1, 4, 4)])
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.int32, np.uint16])
+def test_whole_numbers_of_every_size_and_form_are_the_same_images(
+    form: tuple[int, ...], kind: type[np.generic], tmp_path: Path
+) -> None:
+    path, train, test = tmp_path / "a.npz", grey(5, 4, 4), grey(2, 4, 4)
+    path.write_bytes(npz(train=train.reshape(form).astype(kind), test=test.reshape(form).astype(kind)))
+    read = read_npz(path)
+    assert (read.train == train).all()
+    assert (read.test == test).all()
+
+
+def test_floats_a_rounding_beyond_the_ends_are_the_ends(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(npz(train=np.eye(3)[None] * (1 + 2e-7) - 1e-7, test=np.eye(3)[None]))
+    assert read_npz(path).train.tolist() == (np.eye(3)[None] * 255).tolist()
+
+
 BAD: dict[str, tuple[bytes, str]] = {
     "npz is no npz": (b"hello", "is no npz file, or a damaged one"),
     "npz empty file": (b"", "is no npz file, or a damaged one"),
@@ -104,12 +145,18 @@ BAD: dict[str, tuple[bytes, str]] = {
     "npz without test": (npz(train=grey(2, 3, 3)), "array test is missing"),
     "npz without train": (npz(test=grey(2, 3, 3)), "array train is missing"),
     "npz 1-D": (npz(train=grey(9), test=grey(9)), "array train has shape (9,)"),
-    "npz flat images": (npz(train=grey(4, 9), test=grey(4, 9)), "it must be (N, H, W)"),
+    "npz flat images": (npz(train=grey(4, 8), test=grey(4, 8)), "it must be (N, H, W)"),
     "npz in colour": (npz(train=grey(2, 3, 3, 3), test=grey(2, 3, 3, 3)), "it must be (N, H, W)"),
     "npz of no images": (npz(train=grey(0, 3, 3), test=grey(2, 3, 3)), "array train is empty"),
     "npz of no pixels": (npz(train=grey(2, 0, 3), test=grey(2, 0, 3)), "array train is empty"),
     "npz of two shapes": (npz(train=grey(2, 3, 3), test=grey(2, 3, 4)), "images differ in shape"),
-    "npz of int64": (npz(train=np.eye(3, dtype=np.int64)[None], test=grey(1, 3, 3)), "train is int64"),
+    "npz of int64": (
+        npz(train=np.eye(3, dtype=np.int64)[None] * 256, test=grey(1, 3, 3)),
+        "values from 0 to 256; whole",
+    ),
+    "npz of int8": (npz(train=-np.eye(3, dtype=np.int8)[None], test=grey(1, 3, 3)), "values from -1 to 0; whole"),
+    "npz of others": (npz(images=grey(2, 3, 3), labels=grey(2)), "this one holds 'images', 'labels'"),
+    "npz a little above 1": (npz(train=np.eye(3)[None] * 1.0001, test=np.eye(3)[None]), "from 0 to 1.0001; floats"),
     "npz of text": (npz(train=np.full((2, 2, 2), "a"), test=grey(1, 2, 2)), "train is <U1"),
     "npz of complex": (npz(train=grey(2, 2, 2) * 1j, test=grey(1, 2, 2)), "train is complex128"),
     "npz of two kinds": (npz(train=grey(2, 3, 3), test=grey(2, 3, 3) / 255), "arrays differ in kind"),
