@@ -38,7 +38,7 @@ from sweeps.ledger.validation import is_untrained
 from sweeps.loggers.registry import check_loggers
 from sweeps.options import values
 from sweeps.options.click_commands import CONTEXT, Group, console, fail, layer_options, setting, spelled, together
-from sweeps.options.declared import DATASETS, MODEL, OBJECTIVE, OU_SAMPLES, RUNNING, TRAINING, declared, rho_setting
+from sweeps.options.declared import DATASETS, MODEL, OBJECTIVE, OU_SAMPLES, RUNNING, TRAINING, axis, rho_setting
 from sweeps.options.request import grid_models, method_objectives, resolved, rho_objectives, run_settings, sweep_spec
 from sweeps.planning.resources import Resources, local_resources, planned_resources
 
@@ -139,9 +139,9 @@ def depth_width(**given: Any) -> int:
 @together(
     rho_setting("0.6:1:0.02"),
     setting("--seeds", multiple=True, default=["3"], metavar="N|SEEDS", help="A count, or the seeds: 0,1,7 or 4:9."),
-    declared("steps", default=6000),
-    declared("batch_size", default=64),
-    declared("lr", default=3e-3),
+    axis("steps", 6000),
+    axis("batch_size", 64),
+    axis("lr", 3e-3),
     setting("--eval-every", type=int, default=0, help="Steps between evaluations on validation images; 0: at the end."),
     RUNNING,
 )

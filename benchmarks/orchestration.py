@@ -59,7 +59,7 @@ def sweep(trials: int, keep: bool) -> tuple[float, float, float]:
     data = load_dataset("mnist")
     spec = SweepSpec(
         (parse_model("mlp2x4h16"),), (DataSource.of("mnist", data),), (ObjectiveSpec(),), tuple(range(trials)),
-        train=TrainSpec(steps=200, batch_size=16),
+        trains=(TrainSpec(steps=200, batch_size=16),),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder))

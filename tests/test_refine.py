@@ -34,7 +34,7 @@ def start(**changes: Any) -> SweepSpec:
     objectives = tuple(ObjectiveSpec(rho=rho) for rho in (0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0))
     data = tuple(map(source, RATIOS))
     known: dict[str, Any] = {"objectives": objectives, "data": data, "models": (parse_model("mlp2x4h8"),)}
-    return SweepSpec(**{**known, "seeds": (0, 1, 2), "train": TrainSpec(10), **changes})
+    return SweepSpec(**{**known, "seeds": (0, 1, 2), "trains": (TrainSpec(10),), **changes})
 
 
 def exact(cell: Cell) -> float:

@@ -58,8 +58,8 @@ class Refinement:
             raise SpecError(f"refine: {self.target!r} is not allowed; it must be between 0 and 1")
         if len(self.start.models) > 1:
             raise SpecError("refine: several models are not allowed; refine one at a time")
-        if len({replace(objective, rho=0.0) for objective in self.start.objectives}) > 1:
-            raise SpecError("refine: objectives that differ in more than rho are not allowed")
+        if len({replace(objective, rho=0.0) for objective in self.start.objectives}) > 1 or len(self.start.trains) > 1:
+            raise SpecError("refine: a grid over more than rho is not allowed; refine one at a time")
         if len(self.start.seeds) < START_SEEDS:
             raise SpecError(f"seeds: {len(self.start.seeds)} is not allowed with --refine; at least {START_SEEDS}")
         first = len(self.start.cells())
@@ -128,7 +128,7 @@ class Refinement:
         return replace(self.start, data=(data,), objectives=objectives, seeds=tuple(seeds))
 
     def _words(self, one: Guess) -> str:
-        said = in_words(one.found, self.start.models[0].units[-1], self.start.train.steps)
+        said = in_words(one.found, self.start.models[0].units[-1], self.start.trains[0].steps)
         if one.found.has_value:
             return f"rho_c = {one.found.rho:.4f} [{one.found.low:.4f}, {one.found.high:.4f}], {said}"
         near = "" if math.isnan(one.centre) else f" (near {one.centre:.3f} +- {max(one.half, one.gap):.3f})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hvae_core.checks import SpecError
@@ -51,19 +51,19 @@ class DataSource:
 
 @dataclass(frozen=True)
 class SweepSpec:
-    """A grid: every model on every data set with every objective from every seed.
+    """A grid: every model on every data set with every objective and training run from every seed.
 
-    The order of the cells is seed, data set, model, objective, so that every condition shows early.
+    The order of the cells is seed, data set, model, training run, objective, so that every condition shows early.
     """
 
     models: tuple[Family, ...]
     data: tuple[DataSource, ...]
     objectives: tuple[ObjectiveSpec, ...]
     seeds: tuple[int, ...]
-    train: TrainSpec = field(default_factory=TrainSpec)
+    trains: tuple[TrainSpec, ...] = (TrainSpec(),)
 
     def __post_init__(self) -> None:
-        for name in ("models", "data", "objectives", "seeds"):
+        for name in ("models", "data", "objectives", "seeds", "trains"):
             if not getattr(self, name):
                 raise SpecError(f"{name}: at least one is needed")
         for model, data in itertools.product(self.models, self.data):
@@ -73,8 +73,10 @@ class SweepSpec:
     def cells(self) -> list[Cell]:
         """Expand the grid; raises SpecError where two points are the same cell."""
         cells = [
-            Cell(data.name, data.source, data.checksum, data.binarise, model, Member(objective, seed), self.train)
-            for seed, data, model, objective in itertools.product(self.seeds, self.data, self.models, self.objectives)
+            Cell(data.name, data.source, data.checksum, data.binarise, model, Member(objective, seed), train)
+            for seed, data, model, train, objective in itertools.product(
+                self.seeds, self.data, self.models, self.trains, self.objectives
+            )
         ]
         seen: dict[str, Cell] = {}
         for cell in cells:
@@ -92,8 +94,13 @@ class SweepSpec:
             "rho": list(dict.fromkeys(objective.rho for objective in self.objectives)),
             "objectives": [{"method": objective.method, **asdict(objective)} for objective in self.objectives],
             "seeds": list(self.seeds),
-            **asdict(self.train),
+            **{name: values[0] if len(values) == 1 else values for name, values in self._training().items()},
         }
+
+    def _training(self) -> dict[str, list[Any]]:
+        """Return the values of each setting of the training runs."""
+        every = [asdict(train) for train in self.trains]
+        return {name: list(dict.fromkeys(train[name] for train in every)) for name in every[0]}
 
 
 def rho_axis(base: ObjectiveSpec, rhos: Sequence[float]) -> tuple[ObjectiveSpec, ...]:

@@ -127,7 +127,12 @@ def _layer(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     named_in_file, quick_in_file = config.pop("preset", None), bool(config.pop("quick", False))
     preset, quick = noted.get("preset") or named_in_file, noted.get("quick", False) or quick_in_file
     layers = _preset_layers(str(ctx.command.name), preset, quick)
-    ctx.default_map = {key: setting for layer in (*layers, config) for key, setting in layer.items()}
+    lists = {p.name for p in ctx.command.params if isinstance(p, click.Option) and p.multiple}
+    ctx.default_map = {
+        key: [setting] if key in lists and not isinstance(setting, list) else setting
+        for layer in (*layers, config)
+        for key, setting in layer.items()
+    }
     ctx.meta["preset"] = (preset or "quick", dict.fromkeys(key for layer in layers for key in layer))
     return value
 

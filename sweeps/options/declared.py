@@ -30,18 +30,26 @@ def declared(name: str, **different: Any) -> Callable[[Any], Any]:
     return setting(f"--{name.replace('_', '-')}", **keywords)
 
 
-OU_SAMPLES = declared("ou_samples")
+def axis(name: str, default: Any = None, **different: Any) -> Callable[[Any], Any]:
+    """Declare the option of a setting that can be an axis of the grid: several values, a model for each."""
+    value = BY_NAME[name].default if default is None else default
+    metavar = different.pop("metavar", "N..." if BY_NAME[name].kind == "whole" else "X...")
+    return declared(name, **{"type": str, "multiple": True, "default": [str(value)], "metavar": metavar, **different})
+
+
+OU_SAMPLES = axis("ou_samples", metavar="K...")
+AXES = ("steps", "batch_size", "lr")  # of the training run
 OBJECTIVE = together(
     OU_SAMPLES,
     declared("smoothing"),
-    declared("beta_top", type=str, default=None, metavar="BETA|matched"),
+    declared("beta_top", type=str, multiple=True, default=None, metavar="BETA...|matched"),
     declared("kl_anneal", metavar="A:B"),
     declared("free_bits"),
     declared("iwae_k"),
 )
 TRAINING = together(
     setting("--seeds", multiple=True, default=["1"], metavar="N|SEEDS", help="A count, or the seeds: 0,1,7 or 4:9."),
-    *(declared(name) for name in names("train")),
+    *(axis(name) if name in AXES else declared(name) for name in names("train")),
     declared("binarise"),
     setting("--data-dir", type=click.Path(), help="Where data files lie."),
     setting("--eval-every", type=int, default=0, help="Steps between evaluations on validation images; 0: at the end."),

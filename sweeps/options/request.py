@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def sweep_spec(given: Mapping[str, Any], models: Sequence[str], objectives: Sequ
     parsed = tuple(parse_model(text) for text in models)
     values.unique("model", [model.name for model in parsed])
     seeds = values.seeds(given["seeds"])
-    train = TrainSpec(**{name: given[name] for name in names("train")})
+    trains = training_runs(given)
     if given["data_dir"] == "":
         raise SpecError("data-dir: an empty path is not allowed; it must be a directory")
     directory = Path(given["data_dir"]) if given["data_dir"] else None
@@ -33,28 +34,50 @@ def sweep_spec(given: Mapping[str, Any], models: Sequence[str], objectives: Sequ
     ]
     for model, source in itertools.product(parsed, sources):
         check_model(model, source.image)
-    return SweepSpec(parsed, tuple(sources), tuple(objectives), seeds, train)
+    return SweepSpec(parsed, tuple(sources), tuple(objectives), seeds, trains)
+
+
+def training_runs(given: Mapping[str, Any]) -> tuple[TrainSpec, ...]:
+    """Return a training run for each number of steps, batch size and learning rate; raises SpecError."""
+    axes = values.whole_numbers("steps", given["steps"]), values.whole_numbers("batch-size", given["batch_size"])
+    grid = itertools.product(*axes, values.floats("lr", given["lr"]))
+    return tuple(TrainSpec(steps, batch, lr, given["precision"]) for steps, batch, lr in grid)
+
+
+def _anneal(given: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Read --kl-anneal, which in percent is one of the run's steps; raises SpecError."""
+    steps = values.whole_numbers("steps", given["steps"])
+    if given["kl_anneal"] and "%" in given["kl_anneal"] and len(steps) > 1:
+        raise SpecError(f"kl-anneal: {given['kl_anneal']!r} is not allowed with several --steps; give it in steps")
+    return read_anneal(given["kl_anneal"], steps[0])
 
 
 def rho_objectives(given: Mapping[str, Any]) -> tuple[ObjectiveSpec, ...]:
     """Return the objectives along the rho axis, with whatever is added to each of them; raises SpecError."""
     rhos = values.floats("rho", given["rho"])
-    settings = {name: given[name] for name in names("objective") if name not in ("rho", "beta_top")}
-    base = ObjectiveSpec(**{**settings, "kl_anneal": read_anneal(given["kl_anneal"], given["steps"])})
-    axis = rho_axis(base, rhos)
-    return axis if given["beta_top"] is None else with_beta(axis, given["beta_top"])
+    axes = ("rho", "ou_samples", "beta_top")
+    settings = {name: given[name] for name in names("objective") if name not in axes}
+    base = ObjectiveSpec(**{**settings, "kl_anneal": _anneal(given)})
+    bases = [replace(base, ou_samples=K) for K in values.whole_numbers("ou-samples", given["ou_samples"])]
+    axis = tuple(itertools.chain.from_iterable(rho_axis(each, rhos) for each in bases))
+    betas = values.items("beta-top", given["beta_top"]) if given["beta_top"] else []
+    return tuple(itertools.chain.from_iterable(with_beta(axis, beta) for beta in betas)) if betas else axis
 
 
 def method_objectives(given: Mapping[str, Any]) -> tuple[ObjectiveSpec, ...]:
     """Return the objectives of the methods asked for; raises SpecError."""
-    return objectives_of(
-        values.items("methods", given["methods"]),
-        values.floats("rho", given["rho"]),
-        given["ou_samples"],
-        read_anneal(given["kl_anneal"], given["steps"]),
-        values.floats("free-bits", given["free_bits"]) if given["free_bits"] else (),
-        given["iwae_k"],
-    )
+    by_samples = [
+        objectives_of(
+            values.items("methods", given["methods"]),
+            values.floats("rho", given["rho"]),
+            K,
+            _anneal(given),
+            values.floats("free-bits", given["free_bits"]) if given["free_bits"] else (),
+            given["iwae_k"],
+        )
+        for K in values.whole_numbers("ou-samples", given["ou_samples"])
+    ]
+    return tuple(itertools.chain.from_iterable(by_samples))
 
 
 def grid_models(given: Mapping[str, Any]) -> list[str]:
@@ -92,5 +115,7 @@ def resolved(command: str, given: Mapping[str, Any], spec: SweepSpec) -> dict[st
     if "model" in given:
         found["model"] = [model.name for model in spec.models]
     found["rho"] = list(values.floats("rho", given["rho"]))
+    found |= {name: spec.to_dict()[name] for name in ("steps", "batch_size", "lr")}
+    found |= {name: value if isinstance(value, list) else [value] for name, value in found.items() if name != "seeds"}
     settings = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
     return {"command": command, **settings, **found}

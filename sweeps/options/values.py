@@ -90,7 +90,10 @@ def whole_numbers(name: str, values: Iterable[str]) -> tuple[int, ...]:
     """Read whole numbers and ranges `first:last[:step]`, both ends included."""
     found: list[int] = []
     for part in items(name, values):
-        found += [_integer(name, str(value)) for value in _range(name, part, default_step=Decimal(1))]
+        numbers = _range(name, part, default_step=Decimal(1))
+        if any(value != value.to_integral_value() for value in numbers):
+            raise SpecError(f"{name}: {part!r} is not a whole number")
+        found += map(int, numbers)
     unique(name, found)
     return tuple(found)
 

@@ -141,7 +141,7 @@ class Driver:
             resources = ray_tune.resources(settings.gpus_per_trial, settings.cpus_per_trial, self.say)
             if settings.address == "local":
                 resources = replace(resources, memory=local_memory(resources.gpus, resources.slots))
-            check_precision(self.spec.train.precision, resources.device)
+            check_precision(self.spec.trains[0].precision, resources.device)
             packs = self.packs(plan, resources)
             self._write_request(plan, packs)
             self.say(summary(plan))

@@ -23,7 +23,7 @@ def spec(bars: Dataset) -> SweepSpec:
     train = TrainSpec(steps=12, batch_size=8, lr=5e-3)
     source = DataSource.of("bars", bars)
     objectives = rho_axis(ObjectiveSpec(ou_samples=2), (0.5, 1.0))
-    return SweepSpec((parse_model("mlp2x3h6"),), (source,), objectives, (0, 1), train)
+    return SweepSpec((parse_model("mlp2x3h6"),), (source,), objectives, (0, 1), (train,))
 
 
 @pytest.fixture

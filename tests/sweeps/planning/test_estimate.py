@@ -50,7 +50,7 @@ def test_complete_cells_tell_what_more_of_their_kind_will_take(
 ) -> None:
     """2 s for 12 steps of each of 2 members: 1/6 s per model-step; 4 new cells of 120 steps are 80 device-seconds."""
     record(ledger, spec, result, seconds=2.0, pack_size=2)
-    longer = replace(spec, train=replace(spec.train, steps=120))
+    longer = replace(spec, trains=(replace(spec.trains[0], steps=120),))
     found = predict(ledger, longer, slots, size=1)
     assert found.device_hours == pytest.approx(80 / 3600)
     assert found.wall_seconds == pytest.approx({1: 80, 2: 40, 3: 40}[slots])
@@ -59,10 +59,10 @@ def test_complete_cells_tell_what_more_of_their_kind_will_take(
 
 def test_another_device_shape_or_batch_tells_nothing(ledger: Ledger, spec: SweepSpec, result: Make) -> None:
     record(ledger, spec, result, seconds=2.0)
-    train = replace(spec.train, steps=120)
-    assert predict(ledger, replace(spec, train=train)).wall_seconds is not None
-    assert predict(ledger, replace(spec, train=train), device="NVIDIA H100").wall_seconds is None
-    assert predict(ledger, replace(spec, train=replace(train, batch_size=9))).wall_seconds is None
+    train = replace(spec.trains[0], steps=120)
+    assert predict(ledger, replace(spec, trains=(train,))).wall_seconds is not None
+    assert predict(ledger, replace(spec, trains=(train,)), device="NVIDIA H100").wall_seconds is None
+    assert predict(ledger, replace(spec, trains=(replace(train, batch_size=9),))).wall_seconds is None
     fewer = rho_axis(replace(spec.objectives[0], ou_samples=3), (0.5, 1.0))
     assert predict(ledger, replace(spec, objectives=fewer)).wall_seconds is None
 
@@ -78,7 +78,7 @@ def test_packs_of_the_nearest_size_tell(ledger: Ledger, spec: SweepSpec, result:
 
 def test_a_checkpoint_shortens_what_is_left(ledger: Ledger, spec: SweepSpec, result: Make) -> None:
     record(ledger, spec, result, seconds=1.2)
-    longer = replace(spec, train=replace(spec.train, steps=100), seeds=(0,))
+    longer = replace(spec, trains=(replace(spec.trains[0], steps=100),), seeds=(0,))
     plan = plan_sweep(ledger, longer)
     (pack,) = plan.packs(ledger)
     before = estimate(ledger, plan, [pack], 1, "cpu").wall_seconds
@@ -99,9 +99,9 @@ def test_timed_steps_fill_what_complete_cells_leave_open(ledger: Ledger, spec: S
     """In a process of its own, real steps: a positive time, used only for the shape that nothing tells of."""
     options = PackOptions(str(ledger.root), references=((spec.data[0].checksum, spec.data[0].reference),))
     record(ledger, spec, result, seconds=1.2)
-    other = replace(spec, train=replace(spec.train, batch_size=9))
+    other = replace(spec, trains=(replace(spec.trains[0], batch_size=9),))
     for wanted, asked, basis in ((spec, {}, "complete cells"), (other, {"mlp2x3h6"}, "timed steps")):
-        longer = replace(wanted, train=replace(wanted.train, steps=1000))
+        longer = replace(wanted, trains=(replace(wanted.trains[0], steps=1000),))
         plan = plan_sweep(ledger, longer)
         packs = plan.packs(ledger)
         speeds = probe(options, ledger, plan, packs, "cpu")

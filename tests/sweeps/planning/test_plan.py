@@ -34,7 +34,7 @@ def test_a_request_is_its_grid_minus_what_is_complete(
     assert [cell.member.objective.rho for cell in more.pending] == [0.7, 0.7]
     assert more.counts()["new"] == 2
     assert more.counts()["complete"] == 4
-    longer = plan_sweep(ledger, replace(spec, train=replace(spec.train, steps=13)))
+    longer = plan_sweep(ledger, replace(spec, trains=(replace(spec.trains[0], steps=13),)))
     assert longer.counts()["new"] == 4, "more steps are new cells"
 
 

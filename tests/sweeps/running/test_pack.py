@@ -177,7 +177,7 @@ def test_what_training_raises_is_recorded_with_its_last_lines(
 
 def test_a_diverged_member_is_recorded_alone(ledger: Ledger, spec: SweepSpec, options: PackOptions) -> None:
     """A learning rate that no float survives takes every member; a NaN put into one member takes only that one."""
-    wild = replace(spec, train=replace(spec.train, lr=1e30))
+    wild = replace(spec, trains=(replace(spec.trains[0], lr=1e30),))
     plan = plan_sweep(ledger, wild)
     packs = plan.packs(ledger)
     ledger.add_request(request_entry(wild, packs, {}), plan.cells)

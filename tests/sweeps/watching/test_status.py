@@ -69,7 +69,7 @@ def test_what_runs_gives_the_time_that_is_left(ledger: Ledger, spec: SweepSpec) 
 
 def test_curves_are_told_apart_by_what_differs(ledger: Ledger, spec: SweepSpec) -> None:
     planned(ledger, spec)
-    planned(ledger, replace(spec, train=replace(spec.train, steps=13)))
+    planned(ledger, replace(spec, trains=(replace(spec.trains[0], steps=13),)))
     four = rho_axis(replace(spec.objectives[0], ou_samples=4), (0.5, 1.0))
     planned(ledger, replace(spec, objectives=four))
     names = {curve.name for curve in read_status(ledger).curves}
