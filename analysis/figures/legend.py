@@ -40,7 +40,7 @@ def critical_in_words(row: Mapping[str, Any]) -> str:
             return f"{symbol} in {row['grid_low']:g}–{row['grid_high']:g}"
         case "crossover":
             near = "" if math.isnan(row["rho_crossing"]) else f" near {row['rho_crossing']:.2f}"
-            return f"crossover{near}, width {row['rounding']:g}"
+            return f"crossover{near}, width {row['rounding']:.2g}"
     return f"no {symbol}: {WITHOUT[row['kind']]}"
 
 
