@@ -113,7 +113,8 @@ def methods(**given: Any) -> int:
     """Compare training methods, as in the paper's Tables 3 and 4 and Figure 2."""
     objectives = method_objectives(given)
     for flag, used in (("--free-bits", "free_bits"), ("--kl-anneal", "kl_anneal")):
-        if given[used] and all(getattr(objective, used) is None for objective in objectives):
+        typed = not _is_default(click.get_current_context(), used)
+        if typed and given[used] and all(getattr(objective, used) is None for objective in objectives):
             click.echo(f"note: {flag} is used by none of these methods", err=True)
     return _request(given, values.items("model", given["model"]), objectives)
 
@@ -212,6 +213,9 @@ def submit(
     elements = None if ray or backend != "slurm" else array or 1
     options, request = scheduler_options(backend, others), ctx.meta["request"]
     ledger, packs = plan_request(ctx, request, elements, has_gpus(options), dry_run)
+    if elements is not None and elements > packs > 0:
+        click.echo(f"note: {packs} elements rather than {elements}: there are {packs} packs to take", err=True)
+        elements = packs
     job = Submission(new_name(), backend, elements or 1, tuple(request))
     script = script_of(job, ledger, with_ray=elements is None, options=options)
     if dry_run:
@@ -220,8 +224,6 @@ def submit(
     if elements is not None and packs == 0:
         click.echo("nothing to submit: no cell is pending")
         return
-    if elements is not None and elements > packs:
-        click.echo(f"note: {elements} elements for {packs} packs: {elements - packs} will find nothing to do", err=True)
     job = submit_job(job, ledger, script, options)
     _print_facts({"results": str(ledger.root), "job": job.id, "elements": job.elements, "folder": job.name}, False)
 
@@ -270,7 +272,7 @@ def evaluate(directory: str, samples: int, examples: int, data_dir: str | None, 
         cost = duration(later.seconds_needed())
         say(out, f"L_{samples} of {later.cells} cells: about {cost}, from one timed block of each model")
     if not dry_run:
-        later.run(lambda line: say(out, line))
+        later.run(click.echo)
         _write_tables(ledger.root, out)
     return 0
 

@@ -388,6 +388,10 @@ def test_every_figure_and_table_is_a_command(here: Path) -> None:
     later = sweep("evaluate", "results", "--samples", "20", "--examples", "5")
     assert later.exit_code == 0, later.stderr
     assert "L_20 of 8 cells: about" in later.stderr
+    results = [line for line in later.stdout.splitlines() if ": L_20 " in line]
+    assert len(results) == 8
+    places = [(line.split()[0], float(line.split("rho ")[1].split()[0])) for line in results]
+    assert places == sorted(places)
     header = (here / "results" / "results.csv").read_text().splitlines()[0]
     assert "ll_20,ll_20_ess,ll_20_examples,ll_20_se" in header
     table = plot("table", "results", "--style", "latex")

@@ -257,12 +257,13 @@ class _Saving:
 @contextmanager
 def _products(precision: Precision) -> Iterator[None]:
     """Let the GPU round the operands of float32 matrix products inside, if the precision says so."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    matmul = torch.backends.cuda.matmul  # the process-wide setting raises where a backend's own has been used before
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "tf32" if precision == "tf32" else "ieee"
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        matmul.fp32_precision = before
 
 
 def _synchronise(device: torch.device) -> None:

@@ -84,6 +84,9 @@ def grid_models(given: Mapping[str, Any]) -> list[str]:
     """Return a model for each width at each depth; raises SpecError."""
     hidden = "" if given["hidden"] == 200 else f"h{given['hidden']}"
     depths, widths = (values.whole_numbers(name, given[name]) for name in ("depths", "widths"))
+    for name, axis in (("depths", depths), ("widths", widths)):
+        if min(axis) < 1:
+            raise SpecError(f"{name}: {min(axis)} is not allowed; it must be at least 1")
     return [f"mlp{depth}x{width}{hidden}" for depth in depths for width in widths]
 
 

@@ -65,7 +65,7 @@ class LaterBound:
                 "device": device_name(str(images.device)),
                 "versions": versions(),
             }
-            for i, cell in enumerate(cells):
+            for i, cell in sorted(enumerate(cells), key=lambda numbered: _place(numbered[1])):
                 value, error = float(bound.value[i]), float(bound.standard_error[i]) if len(images) > 1 else None
                 facts = {"ll": value, "ll_se": error, "ll_ess": float(bound.effective_samples[i]), **shared}
                 path = self.ledger.cell_path(cell.id) / f"eval-{self.samples}.json"
@@ -101,3 +101,9 @@ class LaterBound:
         model = build(cells[0].model, models[0].image, [0] * len(cells), dtype_of(models[0]))
         model.load_state_dict({name: torch.cat([state[name] for state in states]) for name in states[0]})
         return model.to(self._options[cells[0].checksum].device)
+
+
+def _place(cell: Cell) -> tuple[object, ...]:
+    """Where a cell stands among others in a list that is read."""
+    objective = cell.member.objective
+    return cell.dataset, cell.source, cell.model.name, objective.method, objective.rho, cell.member.seed

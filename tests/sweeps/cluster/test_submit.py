@@ -263,6 +263,17 @@ def test_an_sbatch_that_names_no_job_submitted_none(here: Path, said: str) -> No
     assert not list(here.glob("results/jobs/*"))
 
 
+def test_an_array_has_no_more_elements_than_there_are_packs(here: Path) -> None:
+    (here / "sbatch").write_text("#!/bin/sh\ncat $2 > asked\necho 7\n")
+    (here / "sbatch").chmod(0o755)
+    done = sweep("submit", "--array", "5000", "--", *TINY)
+    assert done.exit_code == 0, done.stderr
+    assert "2 elements rather than 5000: there are 2 packs to take" in done.stderr
+    (script,) = here.glob("results/jobs/*/script.sh")
+    assert "#SBATCH --array=1-2\n" in script.read_text()
+    assert "elements: 2" in done.stdout
+
+
 class Element:
     """The array's script under bash, with a worker and a scontrol that write down what happens to them."""
 

@@ -67,3 +67,18 @@ def test_mistakes_name_the_value(words: list[str], said: str, tmp_path: Path) ->
     done = CliRunner().invoke(cli.sweep, ["rho", *TINY, "--out", str(tmp_path), *words])
     assert done.exit_code == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("name", ["depths", "widths"])
+def test_no_layers_or_units_are_a_mistake_of_that_option(name: str, tmp_path: Path) -> None:
+    words = ["depth-width", "--datasets", "glyphs", f"--{name}", "0", "2", "--dry-run", "--out", str(tmp_path)]
+    done = CliRunner().invoke(cli.sweep, words)
+    assert done.exit_code == 2
+    assert done.stderr == f"error: {name}: 0 is not allowed; it must be at least 1\n"
+
+
+@pytest.mark.parametrize(("words", "said"), [([], 0), (["--kl-anneal", "0:5"], 1)])
+def test_an_option_that_nothing_uses_is_noted_if_it_was_typed(words: list[str], said: int, tmp_path: Path) -> None:
+    quick = ["methods", "--quick", "--methods", "vae", "hvae", "--dry-run", "--out", str(tmp_path / "r"), *words]
+    done = CliRunner().invoke(cli.sweep, quick, catch_exceptions=False)
+    assert done.stderr.count("is used by none") == said
