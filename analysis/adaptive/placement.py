@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.critical.kink import LEAST_POINTS, Floats, Kink, Window, isotonic
+from analysis.critical.kink import Floats, Kink, Window, isotonic
 from analysis.critical.rule import LEAST_SEEDS, RESOLVED, Estimate, estimate, interval, is_flat
 
 START = (0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0)
@@ -55,11 +55,11 @@ class Round:
 def guess(rho: Floats, by_seed: Floats, units: int, target: float) -> Guess:
     """Judge a curve, top KL by_seed (S, R) in nats at rho (R,), for a target width in rho."""
     found = estimate(rho, by_seed, units)
-    if len(rho) < LEAST_POINTS or is_flat(isotonic(rho, by_seed), units):
+    if len(rho) < 2 or len(by_seed) < LEAST_SEEDS or is_flat(isotonic(rho, by_seed), units):
         return Guess(found)
     kink = Kink.fit(Window.of(rho, by_seed))
     if kink.seeds < LEAST_SEEDS:
-        return Guess(found)
+        return _between(found, rho, by_seed)
     low, high = interval(kink)
     gap, half = kink.gap, (high - low) / 2
     fine = gap / 2 <= target
@@ -76,6 +76,14 @@ def guess(rho: Floats, by_seed: Floats, units: int, target: float) -> Guess:
         by_seeds=by_seeds,
         window=tuple(kink.window.rho.tolist()),
     )
+
+
+def _between(found: Estimate, rho: Floats, by_seed: Floats) -> Guess:
+    """Guess from the grid alone, where too few of its points for a fit lie about the fall."""
+    z = isotonic(rho, by_seed)
+    last = min(int(np.flatnonzero(z - z[-1] > 0.1 * (z[0] - z[-1]))[-1]), len(rho) - 2)
+    low, high = float(rho[last]), float(rho[last + 1])
+    return Guess(found, high, high - low, high - low, open=high - low > GRAIN)
 
 
 def next_round(

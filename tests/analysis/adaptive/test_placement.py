@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from analysis.adaptive.placement import GRAIN, Guess, guess, next_round
-from analysis.critical.linear import top_kl
+from analysis.adaptive.placement import GRAIN, START, Guess, guess, next_round
+from analysis.critical.linear import critical_rho, top_kl
 from analysis.critical.rule import Estimate
-from benchmarks.critical_adaptive import WORLDS, adaptive, pair, uniform
-from benchmarks.critical_worlds import UNITS
+from benchmarks.critical_adaptive import WORLDS, Curve, adaptive, pair, uniform
+from benchmarks.critical_worlds import UNITS, World
 
 OPEN = Guess(Estimate("kink"), 0.9, 0.02, 0.05, open=True)
 
@@ -65,3 +67,21 @@ def test_a_curve_that_is_narrow_enough_or_flat_is_not_open() -> None:
     assert guess(grid, apart, UNITS, 0.02).by_seeds
     logistic = 20 / (1 + np.exp((grid - 0.8) / 0.04))
     assert not guess(grid, np.stack([logistic] * 3), UNITS, 0.02).open
+
+
+def test_a_fall_between_two_points_of_the_first_grid_is_found() -> None:
+    """Real curves fall between 0.9 and 1, where the first round has no other point: too few for a fit."""
+    exact = np.stack([top_kl(np.array(START), [0.94] * UNITS, 5)] * 3)
+    first = guess(np.array(START), exact, UNITS, 0.02)
+    assert first.open
+    rho_c = critical_rho(0.94, 5)
+    plan = next_round({"a": first}, {"a": [0, 1, 2]}, START)
+    assert plan is not None
+    assert sum(0.9 < rho < 1 for rho in plan.rhos) >= 3
+    ratios = (0.94, 0.95)
+    worlds = [World(partial(top_kl, ratios=[r] * UNITS, K=5), critical_rho(r, 5)) for r in ratios]
+    curves = [Curve(world, WORLDS["alike"], i) for i, world in enumerate(worlds)]
+    outcome = adaptive(curves, 0.02)
+    assert rho_c > 0.95
+    assert outcome.narrow
+    assert all(outcome.holds)
