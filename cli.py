@@ -420,9 +420,13 @@ def _adaptive(ledger: Ledger) -> list[tuple[Driver, Refinement]]:
 
 def _typed(settings: dict[str, Any]) -> dict[str, Any]:
     """Return recorded settings as a command line has them: lists of text, and every setting that is absent."""
-    options = {param.name: None for param in rho.params if param.name not in ASIDE}
-    lists = {name: [str(item) for item in value] for name, value in settings.items() if isinstance(value, list)}
-    return {**options, **settings, **lists}
+    typed: dict[str, Any] = {}
+    for option in rho.params:
+        value = settings.get(str(option.name))
+        if option.multiple and value is not None:
+            value = [str(item) for item in (value if isinstance(value, list) else [value])]
+        typed[str(option.name)] = value
+    return {name: value for name, value in typed.items() if name not in ASIDE}
 
 
 def _plan_rounds(ledger: Ledger, adaptive: Sequence[tuple[Driver, Refinement]], note: Callable[[str], None]) -> bool:
