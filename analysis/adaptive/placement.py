@@ -106,7 +106,7 @@ def _points(guesses: Sequence[Guess], known: Sequence[float]) -> tuple[float, ..
     if not guesses:
         return ()
     reach = [max(one.half, one.gap) for one in guesses]
-    spans = [(one.centre - m, one.centre + m / 2) for one, m in zip(guesses, reach, strict=True)]
+    spans = [(max(one.centre - m, 0.0), min(one.centre + m / 2, 1.0)) for one, m in zip(guesses, reach, strict=True)]
     grid = np.linspace(0, 1, 4001)
     mixture = np.mean([np.clip((grid - low) / (high - low), 0, 1) for low, high in spans], axis=0)
     quantiles = np.interp((np.arange(POINTS) + 0.5) / POINTS, mixture, grid)
