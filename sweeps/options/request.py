@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from hvae_core.checks import SpecError
-from hvae_core.data import load_dataset
+from hvae_core.data import DataError, load_dataset
 from hvae_core.families.registry import check_model, parse_model
 from hvae_core.spec import ObjectiveSpec, TrainSpec
 from sweeps.grid.declared import names
 from sweeps.grid.methods import objectives_of, read_anneal, with_beta
 from sweeps.grid.sweep_spec import DataSource, SweepSpec, rho_axis
+from sweeps.ledger.locate import ledger_at
 from sweeps.options import values
+from sweeps.planning.moved_data import load_moved
 from sweeps.planning.run_settings import RunSettings
 
 
@@ -28,13 +30,27 @@ def sweep_spec(given: Mapping[str, Any], models: Sequence[str], objectives: Sequ
     if given["data_dir"] == "":
         raise SpecError("data-dir: an empty path is not allowed; it must be a directory")
     directory = Path(given["data_dir"]) if given["data_dir"] else None
-    sources = [
-        DataSource.of(name, load_dataset(name, binarise=given["binarise"], data_dir=directory))
-        for name in values.items("datasets", given["datasets"])
-    ]
+    sources = [_source(name, given, directory) for name in values.items("datasets", given["datasets"])]
     for model, source in itertools.product(parsed, sources):
         check_model(model, source.image)
     return SweepSpec(parsed, tuple(sources), tuple(objectives), seeds, trains)
+
+
+def _source(name: str, given: Mapping[str, Any], directory: Path | None) -> DataSource:
+    """Load a data set and describe it; an npz that a results directory knows may have moved with it."""
+    try:
+        return DataSource.of(name, load_dataset(name, binarise=given["binarise"], data_dir=directory))
+    except DataError:
+        if not name.lower().endswith(".npz") or Path(name).is_file() or not given["out"]:
+            raise
+        ledger = ledger_at("out", given["out"])
+        recorded = [data for request in ledger.requests() for data in request["request"]["data"]]
+        for data in recorded:
+            if data.get("asked") == name or data.get("reference") == name:
+                moved = load_moved(Path(name), given["binarise"], str(data.get("checksum")), ledger.root, directory)
+                if moved is not None:
+                    return DataSource.of(name, moved)
+        raise
 
 
 def training_runs(given: Mapping[str, Any]) -> tuple[TrainSpec, ...]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from hvae_core.data import DataError, Dataset, load_dataset
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger
+from sweeps.planning.moved_data import load_moved
 from sweeps.planning.resources import usable_cpus
 
 
@@ -63,6 +64,10 @@ def load_data(options: PackOptions, cell: Cell) -> Dataset:
     """Load a cell's data from where the request found it; raises DataError if its content has changed."""
     reference = dict(options.references).get(cell.checksum, f"{cell.dataset}:{cell.source}")
     directory = Path(options.data_dir) if options.data_dir else None
+    if cell.source == "npz" and not Path(reference).is_file():
+        moved = load_moved(Path(reference), cell.binarise, cell.checksum, Path(options.root), directory)
+        if moved is not None:
+            return moved
     data = load_dataset(reference, binarise=cell.binarise, data_dir=directory, download=False)
     if data.checksum != cell.checksum:
         raise DataError(
