@@ -296,16 +296,18 @@ def status(directory: str, watch: bool, as_json: bool) -> None:
     def text(unicode: bool) -> str:
         return "\n".join(found.lines(unicode, [job.line() for job in queue.look()]))
 
-    if not (watch and out.is_terminal):
-        click.echo(text(out.encoding.startswith("utf")))
     with Live(console=out, auto_refresh=False) if watch and out.is_terminal else nullcontext() as live:
-        while watch and found.pending:
+        while True:
             if live is not None:
                 live.update(Text(text(unicode=True)), refresh=True)
+            else:
+                click.echo(text(out.encoding.startswith("utf")))
+            if not (watch and (found.pending or not found.curves)):  # no curve: the sweep has not begun
+                break
             time.sleep(WATCH_SECONDS)
             found = read_status(ledger)
             if live is None:
-                click.echo("\n" + text(out.encoding.startswith("utf")))
+                click.echo()
 
 
 @sweep.command()

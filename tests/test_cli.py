@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -12,11 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
+from rich.live import Live
 
 import cli
 from sweeps.ledger.atomic_files import write_json
 from sweeps.ledger.claims import Claim
 from sweeps.ledger.ledger import Ledger
+from sweeps.watching.status import STATES, Curve, Status
 
 TINY = ["--model", "mlp2x3h6", "--rho", "0.5", "1", "--steps", "6", "--batch-size", "8", "--ll-examples", "5"]
 
@@ -548,3 +552,28 @@ def test_a_request_recorded_while_another_was_suspended_is_not_lost(
     requests = Ledger(here / "results").requests()
     assert [request["request"]["datasets"] for request in requests] == [["more.npz"], ["bars.npz"]]
     assert sorted(path.name for path in (here / "results").iterdir()) == ["cells", "sweep.json", "sweep.toml"]
+
+
+def curve(**states: int) -> Curve:
+    counts = dict.fromkeys(STATES, 0) | states
+    return Curve("mnist:embedded mlp2x3h6", counts, 0, None, None, [])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_watching_draws_the_first_and_the_last_state(
+    terminal: bool, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the sweep has not begun."""
+    states = [[], [curve(pending=2)], [curve(pending=1, complete=1)], [curve(complete=2)]]
+    shown, frames = iter([Status(here, None, [], state, []) for state in states]), list[str]()
+    monkeypatch.setattr("sweeps.watching.status.read_status", lambda _: next(shown))
+    monkeypatch.setattr(cli, "WATCH_SECONDS", 0)
+    monkeypatch.setattr(cli, "results_at", lambda _, text: Ledger(Path(text)))
+    if terminal:
+        monkeypatch.setattr(cli, "Console", lambda **_: Console(file=io.StringIO(), force_terminal=True, width=200))
+        monkeypatch.setattr(Live, "update", lambda _, text, refresh: frames.append(str(text)))
+    done = sweep("status", "results", "--watch")
+    assert done.exit_code == 0, done.output
+    text = "\n".join(frames) if terminal else done.stdout
+    assert text.count("cells; nobody works on it") == 4
+    assert text.rstrip().splitlines()[-1].count("2 complete") == 1
