@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.live import Live
 from rich.text import Text
+from rich_click import RichCommandPanel
 
 from analysis.command import plot
 from hvae_core.checks import SpecError
@@ -53,13 +54,27 @@ WATCH_SECONDS = 3.0
 ASIDE = ("dry_run", "plan_only", "workers", "probe", "as_json")  # of a request's settings: not recorded
 
 
-@click.group(cls=Group, context_settings=CONTEXT)
+@click.group(
+    cls=Group,
+    context_settings=CONTEXT,
+    panels=[
+        RichCommandPanel("Sweep", commands=["rho", "depth-width", "methods", "calibrate"]),
+        RichCommandPanel("Look", commands=["status", "show", "evaluate"]),
+        RichCommandPanel("Cluster", commands=["work", "submit", "cancel"]),
+        RichCommandPanel("Housekeeping", commands=["clean", "data"]),
+    ],
+)
 @click.version_option(metadata.version("hvae-sweep"), prog_name="hvae-sweep")
 def sweep() -> None:
     """Train grids of hierarchical VAEs and measure the unsmoothed models."""
 
 
-@sweep.command()
+@sweep.command(
+    examples=[
+        "hvae-sweep rho --model mlp4x40 --datasets mnist omniglot",
+        "hvae-sweep rho --quick --refine 0.02 --out results/refined",
+    ]
+)
 @together(
     MODEL,
     DATASETS,
@@ -89,7 +104,9 @@ def rho(ctx: click.Context, /, **given: Any) -> int:
     return _refine(given)
 
 
-@sweep.command()
+@sweep.command(
+    examples=["hvae-sweep methods --preset table4 --quick", "hvae-sweep methods --methods vae hvae iwae --rho 0.8 0.9"]
+)
 @together(
     MODEL,
     DATASETS,
@@ -119,7 +136,13 @@ def methods(**given: Any) -> int:
     return _request(given, values.items("model", given["model"]), objectives)
 
 
-@sweep.command("depth-width")
+@sweep.command(
+    "depth-width",
+    examples=[
+        "hvae-sweep depth-width --preset figure3 --quick",
+        "hvae-sweep depth-width --depths 1:5 --widths 10 20 40 --rho 1 0.8",
+    ],
+)
 @together(
     setting("--depths", multiple=True, default=["1:5"], metavar="N...", help="Stochastic layers; 1:5 is a range."),
     setting("--widths", multiple=True, default=["10,20,40,60,80,100"], metavar="N...", help="Units of each layer."),
@@ -136,7 +159,9 @@ def depth_width(**given: Any) -> int:
     return _request(given, grid_models(given), rho_objectives(given))
 
 
-@sweep.command()
+@sweep.command(
+    examples=["hvae-sweep calibrate --out results/calibration", "hvae-sweep calibrate --seeds 5 --steps 20000"]
+)
 @together(
     rho_setting("0.6:1:0.02"),
     setting("--seeds", multiple=True, default=["3"], metavar="N|SEEDS", help="A count, or the seeds: 0,1,7 or 4:9."),
@@ -162,11 +187,11 @@ def calibrate(**given: Any) -> int:
     return _request(given, MODELS, objectives(values.floats("rho", given["rho"])))
 
 
-@sweep.command()
+@sweep.command(examples=["hvae-sweep work results/", "hvae-sweep work results/ --no-wait"])
 @click.argument("directory", type=click.Path())
 @click.option("--wait/--no-wait", default=True, help="Wait for packs that other workers hold.")
 def work(directory: str, wait: bool) -> int:
-    """Be one worker: take packs from the requests recorded in DIRECTORY until none is left.
+    """Train the packs of the requests recorded in DIRECTORY until none is left, as one worker.
 
     No Ray. Any number may run at once, on any hosts that share the directory. With --no-wait, what others hold at the
     end is theirs and counts in no exit status. SIGUSR1, as SIGTERM, lets it write a checkpoint and stop: exit 138.
@@ -191,7 +216,14 @@ def work(directory: str, wait: bool) -> int:
     return SIGNAL + signal if signal else exit_status(ledger, cells)
 
 
-@sweep.command(cls=SubmitCommand, context_settings={"ignore_unknown_options": True})
+@sweep.command(
+    cls=SubmitCommand,
+    context_settings={"ignore_unknown_options": True},
+    examples=[
+        "hvae-sweep submit --array 4 --gres gpu:1 --time 4:00:00 -- rho --model mlp4x40",
+        "hvae-sweep submit --ray --nodes 2 --dry-run -- methods --preset table4",
+    ],
+)
 @click.option("--backend", type=click.Choice(BACKENDS), default="slurm", help="ray-job: a Ray that runs, RAY_ADDRESS.")
 @click.option("--array", type=click.IntRange(1, 10_000), help="Elements of a Slurm job array.  [default: 1]")
 @click.option("--ray", is_flag=True, help="Not an array but one exclusive Slurm allocation with a Ray over its nodes.")
@@ -228,7 +260,7 @@ def submit(
     _print_facts({"results": str(ledger.root), "job": job.id, "elements": job.elements, "folder": job.name}, False)
 
 
-@sweep.command()
+@sweep.command(examples=["hvae-sweep cancel results/", "hvae-sweep status results/    # what runs, before"])
 @click.argument("directory", type=click.Path())
 def cancel(directory: str) -> None:
     """Cancel what was submitted for DIRECTORY and may still run; its workers write checkpoints first."""
@@ -243,7 +275,12 @@ def cancel(directory: str) -> None:
         click.echo("nothing to cancel")
 
 
-@sweep.command()
+@sweep.command(
+    examples=[
+        "hvae-sweep evaluate results/ --samples 5000 --dry-run",
+        "hvae-sweep evaluate results/ --samples 1000 --examples 500",
+    ]
+)
 @click.argument("directory", type=click.Path())
 @click.option("--samples", type=click.IntRange(1, 10**6), default=5000, help="k: importance samples for each image.")
 @click.option(
@@ -277,7 +314,7 @@ def evaluate(directory: str, samples: int, examples: int, data_dir: str | None, 
     return 0
 
 
-@sweep.command()
+@sweep.command(examples=["hvae-sweep status results/", "hvae-sweep status results/ --watch"])
 @click.argument("directory", type=click.Path())
 @click.option("--watch", is_flag=True, help="Look again every few seconds until nothing is pending.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -310,7 +347,7 @@ def status(directory: str, watch: bool, as_json: bool) -> None:
                 click.echo()
 
 
-@sweep.command()
+@sweep.command(examples=["hvae-sweep show results/cells/<id>", "hvae-sweep show 1f3a --out results/"])
 @click.argument("cell")
 @setting("--out", type=click.Path(), default="results", help="Results directory in which a bare id is looked up.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -322,7 +359,7 @@ def show(cell: str, out: str, as_json: bool) -> None:
     click.echo(json.dumps(facts) if as_json else "\n".join(lines(facts)))
 
 
-@sweep.command()
+@sweep.command(examples=["hvae-sweep clean results/", "hvae-sweep clean results/ --remove runs checkpoints"])
 @click.argument("directory", type=click.Path())
 @click.option("--remove", type=click.Choice(tuple(KINDS)), multiple=True, help="What to remove; without it, nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -346,7 +383,7 @@ def data() -> None:
     """List and fetch data sets."""
 
 
-@data.command("list")
+@data.command("list", examples=["hvae-sweep data list", "hvae-sweep data list --data-dir ~/data --json"])
 @setting("--data-dir", type=click.Path(), help="Where data files lie.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def data_list(data_dir: str | None, as_json: bool) -> None:
@@ -362,7 +399,9 @@ def data_list(data_dir: str | None, as_json: bool) -> None:
         click.echo(f"{info.reference:<18}{counts:<26}{levels:<8}{where}")
 
 
-@data.command("fetch")
+@data.command(
+    "fetch", examples=["hvae-sweep data fetch omniglot", "hvae-sweep data fetch mnist:grey --data-dir ~/data"]
+)
 @click.argument("names", nargs=-1, required=True)
 @setting("--data-dir", type=click.Path(), help="Where to put the files; without it, the user's cache.")
 def data_fetch(names: tuple[str, ...], data_dir: str | None) -> None:

@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich_click import RichCommandPanel
 
 from analysis.reports.plot_request import PlotRequest, read_items
 from hvae_core.checks import is_finite, require
@@ -37,14 +38,25 @@ FIGURE = together(
 )
 
 
-@click.group(cls=Group, context_settings=CONTEXT)
+@click.group(
+    cls=Group,
+    context_settings=CONTEXT,
+    panels=[
+        RichCommandPanel("The fall of the top layer", commands=["phase-transition", "critical", "drift", "scaling"]),
+        RichCommandPanel("The paper's other figures and tables", commands=["collapse", "training", "table"]),
+        RichCommandPanel("The models, and the tool itself", commands=["samples", "calibration"]),
+    ],
+)
 @click.version_option(metadata.version("hvae-sweep"), prog_name="hvae-plot")
 def plot() -> None:
     """Draw figures from results directories, with the csv behind each."""
     os.environ["MPLBACKEND"] = "agg"  # before anything imports matplotlib, which refuses a notebook's backend elsewhere
 
 
-@plot.command("phase-transition")
+@plot.command(
+    "phase-transition",
+    examples=["hvae-plot phase-transition results/", "hvae-plot phase-transition results/ --axis c --format pdf"],
+)
 @FIGURE
 @click.option(
     "--axis",
@@ -62,7 +74,9 @@ def phase_transition(axis: Any, **given: Any) -> None:
     _print(report(PlotRequest.of(**given), axis=axis))
 
 
-@plot.command("critical")
+@plot.command(
+    "critical", examples=["hvae-plot critical results/", "hvae-plot critical results/ --compare datasets --margin 0.01"]
+)
 @together(RESULTS, OUT, ONLY)
 @click.option("--diagnostics", is_flag=True, help="Add other estimators, and the fit with a free exponent.")
 @click.option("--compare", type=click.Choice(("datasets",)), help="Add a paired test of whether data sets differ.")
@@ -78,7 +92,10 @@ def critical(diagnostics: bool, compare: str | None, margin: float, **given: Any
     _print(report(PlotRequest.of(**given), diagnostics=diagnostics, margin=margin if compare else None))
 
 
-@plot.command("calibration")
+@plot.command(
+    "calibration",
+    examples=["hvae-plot calibration results/calibration", "hvae-plot calibration results/calibration --format svg"],
+)
 @FIGURE
 def calibration(**given: Any) -> None:
     """Hold the linear models of `hvae-sweep calibrate` against their closed form: critical rho and top KL."""
@@ -87,7 +104,7 @@ def calibration(**given: Any) -> None:
     _print(report(PlotRequest.of(**given)))
 
 
-@plot.command("drift")
+@plot.command("drift", examples=["hvae-plot drift results/", "hvae-plot drift results/ --datasets mnist"])
 @FIGURE
 def drift(**given: Any) -> None:
     """Draw how the fall moves with the steps of training, from histories, and say where it still drifts."""
@@ -96,7 +113,7 @@ def drift(**given: Any) -> None:
     _print(report(PlotRequest.of(**given)))
 
 
-@plot.command("scaling")
+@plot.command("scaling", examples=["hvae-plot scaling results/", "hvae-plot scaling results/ other/ --out figures/"])
 @FIGURE
 def scaling(**given: Any) -> None:
     """Draw KL per unit, share active, rounding and onset against the width of the top layer and the steps."""
@@ -105,7 +122,7 @@ def scaling(**given: Any) -> None:
     _print(report(PlotRequest.of(**given)))
 
 
-@plot.command("collapse")
+@plot.command("collapse", examples=["hvae-plot collapse results/", "hvae-plot collapse results/ --active path --rho 1"])
 @together(FIGURE, ONLY_RHO)
 @click.option("--active", type=click.Choice(("mean", "path")), default="mean", help="Which count of active units.")
 def collapse(active: Any, **given: Any) -> None:
@@ -118,7 +135,7 @@ def collapse(active: Any, **given: Any) -> None:
     _print(report(PlotRequest.of(**given), active=active))
 
 
-@plot.command("training")
+@plot.command("training", examples=["hvae-plot training results/", "hvae-plot training results/ --rho 0.8 1"])
 @together(FIGURE, ONLY_RHO)
 def training(**given: Any) -> None:
     """Draw validation ELBO and top KL over training steps, as in the paper's Figure 2."""
@@ -127,7 +144,7 @@ def training(**given: Any) -> None:
     _print(report(PlotRequest.of(**given)))
 
 
-@plot.command("table")
+@plot.command("table", examples=["hvae-plot table results/", "hvae-plot table results/ --style latex --context"])
 @together(RESULTS, OUT)
 @click.option("--style", type=click.Choice(("markdown", "latex", "csv")), default="markdown", help="What to write.")
 @click.option("--context", is_flag=True, help="Add what other papers are quoted for, set apart, with conditions.")
@@ -139,7 +156,7 @@ def table(style: str, context: bool, **given: Any) -> None:
     _print(report(PlotRequest.of(**given), style=style, context=context), document=True)
 
 
-@plot.command("samples")
+@plot.command("samples", examples=["hvae-plot samples results/", "hvae-plot samples results/ --cells 1f3a 77b0"])
 @FIGURE
 @click.option("--cells", multiple=True, metavar="ID...", help="Beginnings of cell ids.  [default: four over rho]")
 def samples(cells: tuple[str, ...], **given: Any) -> None:

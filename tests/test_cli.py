@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -135,7 +137,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["methods", "--methods", "kl-anneal"], "kl-anneal"),
     (["methods", "--methods", "hvae", "--rho", "1"], "rho"),
     (["methods", "--methods", "vae", "vae"], "twice"),
-    (["depth-width", "--depths", "0"], "mlp0"),
+    (["depth-width", "--depths", "0"], "depths: 0"),
     (["depth-width", "--depths", "a"], "'a'"),
     (["depth-width", "--widths", "4,4"], "twice"),
     (["rho", "--beta-top", "x"], "beta-top"),
@@ -327,7 +329,8 @@ def test_a_complete_request_writes_nothing_and_a_full_disk_costs_no_result(
 def test_nothing_typed_is_the_help_and_exit_2(here: Path) -> None:
     for result in (sweep(), plot()):
         assert result.exit_code == 2
-        assert "Commands:" in result.stderr
+        assert "Usage: " in result.stderr
+    assert sweep("data").exit_code == 2
 
 
 def test_failed_cells_give_exit_3_until_they_are_retried(here: Path) -> None:
@@ -394,7 +397,7 @@ def test_every_figure_and_table_is_a_command(here: Path) -> None:
     assert "L_20 of 8 cells: about" in later.stderr
     results = [line for line in later.stdout.splitlines() if ": L_20 " in line]
     assert len(results) == 8
-    places = [(line.split()[0], float(line.split("rho ")[1].split()[0])) for line in results]
+    places = [(*line.split()[:2], float(line.split("rho ")[1].split()[0])) for line in results]
     assert places == sorted(places)
     header = (here / "results" / "results.csv").read_text().splitlines()[0]
     assert "ll_20,ll_20_ess,ll_20_examples,ll_20_se" in header
@@ -504,6 +507,30 @@ def test_help_is_there(arguments: Sequence[str]) -> None:
     result = sweep(*arguments)
     assert result.exit_code == 0
     assert result.stdout
+
+
+def commands() -> list[tuple[click.Group, list[str]]]:
+    found = [(group, [name]) for group in (cli.sweep, cli.plot) for name in group.commands if name != "data"]
+    return [*found, (cli.sweep, ["data", "list"]), (cli.sweep, ["data", "fetch"])]
+
+
+@pytest.mark.parametrize(
+    ("group", "words"), commands(), ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_every_command_has_examples_that_can_be_read(group: click.Group, words: list[str]) -> None:
+    """No option that is not its command's, and nothing cut off in the list of commands."""
+    told = CliRunner(env={"COLUMNS": "120"}).invoke(group, [*words, "--help"]).stdout
+    examples = [line.strip() for line in told.partition("Examples:")[2].splitlines() if line.strip()]
+    assert len(examples) == 2
+    known = told.partition("Examples:")[0]
+    for example in examples:
+        program, *typed = example.partition("#")[0].split()
+        assert program in ("hvae-sweep", "hvae-plot")
+        own = typed[: typed.index("--")] if "--" in typed else typed
+        if own[: len(words)] == words and words != ["submit"]:
+            assert all(word.partition("=")[0] in known for word in own if word.startswith("--"))
+    listed = CliRunner(env={"COLUMNS": "80"}).invoke(group, ["--help"]).stdout
+    assert not re.search(r"\w\.\.\.", listed)  # as click cuts sentences off
 
 
 def test_looking_loads_neither_ray_nor_torch(here: Path) -> None:

@@ -20,12 +20,13 @@ from sweeps.cluster.submissions import Backend, Submission
 from sweeps.errors import SchedulerError
 from sweeps.ledger.ledger import Ledger
 from sweeps.ledger.locate import ledger_at
+from sweeps.options.click_commands import Command
 
 REQUESTS = ("rho", "methods", "depth-width")
 FORM = "the request comes after --, as in `hvae-sweep submit --array 4 --time 4:00:00 -- rho --model mlp4x40`"
 
 
-class SubmitCommand(click.Command):
+class SubmitCommand(Command):
     """A command that leaves what comes after -- alone, in ctx.meta["request"]."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -6,11 +6,13 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 from rich.console import Console
+from rich_click import RichCommand, RichGroup, RichOptionPanel
 
 from hvae_core.checks import SpecError
 from hvae_core.data import DataError
@@ -24,11 +26,39 @@ from sweeps.options.presets import PRESETS, QUICK
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
 NOT_IN_CONFIG = {"config", "dry_run", "as_json", "plan_only", "workers", "probe", "help"}
+OPTION_PANELS = {
+    "Science": (
+        *("--model", "--depths", "--widths", "--hidden", "--methods", "--rho", "--refine", "--budget", "--ou-samples"),
+        *("--smoothing", "--beta-top", "--kl-anneal", "--free-bits", "--iwae-k"),
+    ),
+    "Training": ("--seeds", "--steps", "--batch-size", "--lr", "--precision"),
+    "Data": ("--datasets", "--binarise", "--data-dir"),
+    "Running": (
+        *("--pack", "--gpus-per-trial", "--cpus-per-trial", "--address", "--max-failures", "--fail-fast"),
+        *("--retry-failed", "--dry-run", "--probe", "--plan-only", "--workers"),
+    ),
+    "Output": ("--out", "--keep", "--eval-every", "--ll-examples", "--log", "--json", "--format", "--title"),
+    "Settings from elsewhere": ("--preset", "--quick", "--config"),
+}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Command(click.Command):
-    """A command whose list options take several values: `--datasets mnist omniglot`."""
+class Command(RichCommand):
+    """A command whose list options take several values, `--datasets mnist omniglot`, and whose help has examples."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+        there = {name for param in self.params for name in param.opts}
+        for title, names in OPTION_PANELS.items():
+            if present := [name for name in names if name in there]:
+                self.add_panel(RichOptionPanel(title, options=present))
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples below everything else, one on a line."""
+        super().format_epilog(ctx, formatter)
+        if self.examples:
+            formatter.write("\n".join(["\n Examples:", *(f"   {example}" for example in self.examples)]))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Spread lists before click reads them."""
@@ -41,7 +71,7 @@ class Command(click.Command):
         return super().parse_args(ctx, values.spread(args, lists))
 
 
-class Group(click.Group):
+class Group(RichGroup):
     """A group whose errors are one line on stderr, with the exit status of their kind; never a traceback."""
 
     command_class = Command
@@ -50,10 +80,14 @@ class Group(click.Group):
         """Run, and turn what a user can cause into one line."""
         for note in misspelt(self, os.environ):
             click.echo(note, err=True)
+        typed = args[0] if args else kwargs.get("args")
+        if not (sys.argv[1:] if typed is None else typed):
+            with redirect_stdout(sys.stderr):
+                super().main(["--help"], kwargs.get("prog_name"), standalone_mode=False)
+            sys.exit(USAGE)
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
-        except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.format_message(), err=True)
+        except click.exceptions.NoArgsIsHelpError:  # of a group within this one; its help is printed by now
             sys.exit(USAGE)
         except click.ClickException as error:
             fail(error.format_message(), error.exit_code)

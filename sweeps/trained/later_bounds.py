@@ -65,7 +65,7 @@ class LaterBound:
                 "device": device_name(str(images.device)),
                 "versions": versions(),
             }
-            for i, cell in sorted(enumerate(cells), key=lambda numbered: _place(numbered[1])):
+            for i, cell in enumerate(cells):
                 value, error = float(bound.value[i]), float(bound.standard_error[i]) if len(images) > 1 else None
                 facts = {"ll": value, "ll_se": error, "ll_ess": float(bound.effective_samples[i]), **shared}
                 path = self.ledger.cell_path(cell.id) / f"eval-{self.samples}.json"
@@ -75,7 +75,7 @@ class LaterBound:
     def _missing(self) -> list[list[Cell]]:
         found: dict[tuple[object, ...], list[Cell]] = {}
         without = 0
-        for record in self.ledger.records(complete=True):
+        for record in sorted(self.ledger.records(complete=True), key=lambda record: _place(record.cell)):
             cell = record.cell
             done = self.ledger.evaluations(cell.id).get(self.samples)
             if record.state != "complete" or (done is not None and done["asked"] >= self.examples):
@@ -106,4 +106,4 @@ class LaterBound:
 def _place(cell: Cell) -> tuple[object, ...]:
     """Where a cell stands among others in a list that is read."""
     objective = cell.member.objective
-    return cell.dataset, cell.source, cell.model.name, objective.method, objective.rho, cell.member.seed
+    return cell.dataset, cell.source, cell.model.name, objective.rho, objective.method, cell.member.seed
