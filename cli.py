@@ -476,19 +476,18 @@ def _plan_rounds(ledger: Ledger, adaptive: Sequence[tuple[Driver, Refinement]], 
     for driver, refinement in adaptive:
         progress = refinement.progress(ledger)
         more |= bool(progress.pending)
-        if not progress.pending:
-            for line in progress.lines:
-                note(line)
+        news = not progress.pending
         planned = {cell for pack in ledger.packs().values() for cell in pack.cells}
         for spec in progress.pending:
             if {cell.id for cell in spec.cells()} <= planned:
                 continue  # another worker was faster
             try:
                 replace(driver, spec=spec).record(planned_resources(driver.settings, None))
-            except HeldError:
-                continue  # another worker is at it
-            for line in progress.lines:
-                note(line)
+                news = True
+            except HeldError:  # another worker is at it
+                time.sleep(WATCH_SECONDS)
+        for line in progress.lines if news else ():
+            note(line)
     return more
 
 
