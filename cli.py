@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,8 +31,7 @@ from hvae_core.data.sources import expanded
 from sweeps.cluster.slurm import has_gpus
 from sweeps.cluster.submissions import BACKENDS, Backend, Submission, new_name
 from sweeps.cluster.submit import SubmitCommand, plan_request, scheduler_options, script_of, submit_job
-from sweeps.errors import COMPLETE, ERROR, INCOMPLETE, SIGNAL
-from sweeps.ledger.claims import HeldError
+from sweeps.errors import ERROR, SIGNAL
 from sweeps.ledger.clean import KINDS
 from sweeps.ledger.locate import ledger_at, results_at
 from sweeps.ledger.validation import is_untrained
@@ -44,7 +43,7 @@ from sweeps.options.request import grid_models, method_objectives, resolved, rho
 from sweeps.planning.resources import Resources, local_resources, planned_resources
 
 if TYPE_CHECKING:
-    from analysis.adaptive.refine import Refinement
+    from analysis.adaptive.rounds import AdaptiveSweep
     from sweeps.ledger.ledger import Ledger
     from sweeps.running.driver import Driver
 
@@ -179,7 +178,8 @@ def calibrate(**given: Any) -> int:
     """
     from sweeps.options.calibration import MODELS, PACK, coins, objectives
 
-    where = ledger_at("out", given["out"]).root
+    root = ledger_at("out", given["out"]).root
+    where = Path(click.get_current_context().with_resource(TemporaryDirectory())) if given["dry_run"] else root
     fixed = {"precision": "float32", "binarise": "static", "ll_examples": 0, "data_dir": None}
     if given["pack"] == "auto":
         given["pack"] = str(PACK)
@@ -196,6 +196,7 @@ def work(directory: str, wait: bool) -> int:
     No Ray. Any number may run at once, on any hosts that share the directory. With --no-wait, what others hold at the
     end is theirs and counts in no exit status. SIGUSR1, as SIGTERM, lets it write a checkpoint and stop: exit 138.
     """
+    from analysis.adaptive.rounds import plan_next
     from sweeps.running.driver import exit_status, say
     from sweeps.running.worker import held_elsewhere, work_through
 
@@ -203,10 +204,10 @@ def work(directory: str, wait: bool) -> int:
     if not ledger.requests():
         raise SpecError(f"directory: {directory!r} holds no recorded request; make one with --plan-only")
     out = console()
-    adaptive = _adaptive(ledger)
+    adaptive = _recorded_adaptive_sweeps(ledger)
     while True:
         signal, troubles = work_through(ledger, wait or bool(adaptive), lambda line: say(out, line))
-        if signal or troubles or not _plan_rounds(ledger, adaptive, lambda line: say(out, line)):
+        if signal or troubles or not plan_next(adaptive, lambda line: say(out, line)):
             break
     _write_tables(ledger.root, out)
     if troubles:
@@ -422,41 +423,34 @@ def _refine(given: dict[str, Any]) -> int:
     dry_run, plan_only, workers, probe, as_json = (given.pop(name) for name in ASIDE)
     if workers is not None and not plan_only:
         raise SpecError(f"workers: {workers} is for --plan-only; Ray counts its own")
-    driver, refinement = _refinement(given)
-    code = 0
-    while True:
-        progress = refinement.progress(driver.ledger)
+    adaptive, code = _adaptive_sweep(given), 0
+    driver = adaptive.driver
+    if dry_run or plan_only:
+        progress = adaptive.progress() if dry_run else adaptive.record(workers)
         for line in progress.lines:
             driver.say(line)
-        if dry_run or plan_only or not progress.pending:
-            break
-        for spec in progress.pending:
-            code, _ = replace(driver, spec=spec).run(probe)
-            if code not in (COMPLETE, INCOMPLETE):
-                return code
-    for spec in progress.pending:
-        if plan_only and not dry_run:
-            replace(driver, spec=spec).record(planned_resources(driver.settings, workers))
-    if not (dry_run or plan_only):
+    else:
+        code = adaptive.run(probe)
+        progress = adaptive.progress()
         _write_tables(driver.ledger.root, driver.console)
     waiting = sum(len(spec.cells()) for spec in progress.pending)
-    facts = {"results": str(driver.ledger.root), "round": progress.number, "cells": progress.cells, "pending": waiting}
-    _print_facts(facts, as_json)
+    counts = {"round": progress.number, "cells": len(progress.cells), "pending": waiting}
+    _print_facts({"results": str(driver.ledger.root), **counts}, as_json)
     return code
 
 
-def _refinement(given: dict[str, Any]) -> tuple[Driver, Refinement]:
+def _adaptive_sweep(given: dict[str, Any]) -> AdaptiveSweep:
     from analysis.adaptive.refine import Refinement
+    from analysis.adaptive.rounds import AdaptiveSweep
 
     driver = _driver("rho", given, values.items("model", given["model"]), rho_objectives(given))
-    return driver, Refinement(driver.spec, given["refine"], given["budget"])
+    return AdaptiveSweep(driver, Refinement(driver.spec, given["refine"], given["budget"]))
 
 
-def _adaptive(ledger: Ledger) -> list[tuple[Driver, Refinement]]:
-    """Return the adaptive sweeps that are recorded in a directory."""
+def _recorded_adaptive_sweeps(ledger: Ledger) -> list[AdaptiveSweep]:
     recorded = [request["settings"] for request in ledger.requests() if request["settings"].get("refine") is not None]
     distinct = {json.dumps(settings, sort_keys=True): settings for settings in recorded}
-    return [_refinement({**_typed(settings), "out": str(ledger.root)}) for settings in distinct.values()]
+    return [_adaptive_sweep({**_typed(settings), "out": str(ledger.root)}) for settings in distinct.values()]
 
 
 def _typed(settings: dict[str, Any]) -> dict[str, Any]:
@@ -468,27 +462,6 @@ def _typed(settings: dict[str, Any]) -> dict[str, Any]:
             value = [str(item) for item in (value if isinstance(value, list) else [value])]
         typed[str(option.name)] = value
     return {name: value for name, value in typed.items() if name not in ASIDE}
-
-
-def _plan_rounds(ledger: Ledger, adaptive: Sequence[tuple[Driver, Refinement]], note: Callable[[str], None]) -> bool:
-    """Record the next rounds of adaptive sweeps for the workers; returns whether there is any work."""
-    more = False
-    for driver, refinement in adaptive:
-        progress = refinement.progress(ledger)
-        more |= bool(progress.pending)
-        news = not progress.pending
-        planned = {cell for pack in ledger.packs().values() for cell in pack.cells}
-        for spec in progress.pending:
-            if {cell.id for cell in spec.cells()} <= planned:
-                continue  # another worker was faster
-            try:
-                replace(driver, spec=spec).record(planned_resources(driver.settings, None))
-                news = True
-            except HeldError:  # another worker is at it
-                time.sleep(WATCH_SECONDS)
-        for line in progress.lines if news else ():
-            note(line)
-    return more
 
 
 def _is_default(ctx: click.Context, name: str) -> bool:

@@ -32,12 +32,12 @@ Look = Callable[[Cell], float | None]  # top KL of a cell that has ended, NaN if
 class Progress:
     """Where an adaptive sweep stands.
 
-    pending: what the current round still needs; nothing where the sweep is over. lines: what is known, and what the
-    next round costs or why there is none.
+    cells: those of all rounds so far, the current one among them. pending: what the current round still needs; nothing
+    where the sweep is over. lines: what is known, and what the next round costs or why there is none.
     """
 
     number: int
-    cells: int
+    cells: list[Cell]
     pending: list[SweepSpec]
     lines: list[str]
 
@@ -78,7 +78,9 @@ class Refinement:
             waiting = [spec for spec in specs if any(values[cell.id] is None for cell in spec.cells())]
             if waiting:
                 left = sum(value is None for value in values.values())
-                return Progress(number, len(cells), waiting, [f"round {number}: {left} of {len(cells)} cells to train"])
+                return Progress(
+                    number, list(cells.values()), waiting, [f"round {number}: {left} of {len(cells)} cells to train"]
+                )
             known = {
                 cell: value for cell, value in zip(cells.values(), values.values(), strict=True) if value is not None
             }
@@ -87,20 +89,24 @@ class Refinement:
             seeds = {name: self._seeds(known, data) for name, data in self._data.items()}
             plan = next_round(guesses, seeds, sorted({cell.member.objective.rho for cell in cells.values()}))
             if plan is None:
-                return Progress(number, len(cells), [], [*lines, f"done: {number} rounds, {len(cells)} cells"])
+                return Progress(
+                    number, list(cells.values()), [], [*lines, f"done: {number} rounds, {len(cells)} cells"]
+                )
             specs = self._specs(plan, seeds)
             new = {cell.id: cell for spec in specs for cell in spec.cells() if cell.id not in cells}
             if self.budget is not None and len(cells) + len(new) > self.budget:
                 why = f"the next round has {len(new)} cells, which is over the budget of {self.budget}"
-                return Progress(number, len(cells), [], [*lines, f"stopped after {len(cells)} cells: {why}"])
+                return Progress(number, list(cells.values()), [], [*lines, f"stopped after {len(cells)} cells: {why}"])
             cells |= new
             if any(look(cell) is None for cell in new.values()):
                 rhos = ", ".join(f"{rho:g}" for rho in plan.rhos)
                 more = [f"rho {rhos}"] if rhos else []
                 more += [f"seeds {', '.join(map(str, added))} of {name}" for name, added in plan.seeds.items()]
                 lines.append(f"next: {'; '.join(more)}: {len(new)} cells")
-                return Progress(number + 1, len(cells), specs, lines)
-        return Progress(MOST_ROUNDS, len(cells), [], [f"stopped after {MOST_ROUNDS} rounds, {len(cells)} cells"])
+                return Progress(number + 1, list(cells.values()), specs, lines)
+        return Progress(
+            MOST_ROUNDS, list(cells.values()), [], [f"stopped after {MOST_ROUNDS} rounds, {len(cells)} cells"]
+        )
 
     @property
     def _data(self) -> dict[str, DataSource]:

@@ -51,3 +51,11 @@ def test_where_there_is_no_linear_model_the_command_is_named(tmp_path: Path, mak
     done = CliRunner().invoke(cli.plot, ["calibration", str(tmp_path)])
     assert done.exit_code == 4
     assert "hvae-sweep calibrate trains them" in done.output
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    words = ["calibrate", "--dry-run", "--json", "--out", str(tmp_path / "results")]
+    done = CliRunner().invoke(cli.sweep, words, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert '"cells": 756' in done.stdout
+    assert not (tmp_path / "results").exists()

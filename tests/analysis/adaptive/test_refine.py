@@ -149,3 +149,19 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         assert done.exit_code == 2
         assert said in done.stderr
         assert "Traceback" not in done.output
+
+
+def test_cells_that_failed_in_an_earlier_round_count_in_the_exit_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the last round, or nothing, was trained by this command."""
+    out = str(tmp_path / "results")
+    data = ["--model", "linear0.6", "--datasets", str(coins(tmp_path)), "--steps", "20", "--lr", "0.02"]
+    words = ["rho", *data, "--refine", "0.3", "--ll-examples", "0", "--out", out]
+    run(*words, "--plan-only")
+    assert CliRunner().invoke(cli.sweep, ["work", out]).exit_code == 0
+    ledger = Ledger(Path(out))
+    cell = next(record.cell for record in ledger.records() if record.cell.member.objective.rho == 0.25)
+    (ledger.cell_path(cell.id) / "result.json").unlink()
+    ledger.fail(cell.id, "diverged", ["it went wrong"])
+    assert CliRunner().invoke(cli.sweep, words).exit_code == 3
