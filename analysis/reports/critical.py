@@ -7,13 +7,11 @@ import pandas as pd
 from analysis.critical.compare import compare_datasets
 from analysis.critical.diagnostics import NUMBERS, diagnostics_table
 from analysis.critical.table import critical_table
-from analysis.frames.baseline import blown_up_apart
 from analysis.frames.curves import CURVE, curves
-from analysis.frames.matched_beta import on_rho_axis
 from analysis.reports.output import csv_bytes, write_all
 from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
-from analysis.words.incomplete import incomplete, require_complete, untrained
+from analysis.words.incomplete import incomplete
 from analysis.words.printed import printed
 
 NAME = "critical"
@@ -38,14 +36,10 @@ def report(request: PlotRequest, *, diagnostics: bool = False, margin: float | N
     The text has one line per curve. Raises GatherError where there is nothing to judge, and OSError where nothing can
     be written.
     """
-    gathered, frame = request.gather()
-    require_complete(frame)
-    worse = untrained(frame)
-    frame = blown_up_apart(on_rho_axis(frame))
-    require_complete(frame)
+    frame, notes = request.trained_cells()
     table = critical_table(frame)
     text, contents = printed(table, PRINTED), {f"{NAME}.csv": csv_bytes(table)}
-    notes = gathered.notes + worse + incomplete(curves(frame)) + apart_in_words(table)
+    notes += incomplete(curves(frame)) + apart_in_words(table)
     if diagnostics:
         others = diagnostics_table(frame)
         contents[f"{NAME}-diagnostics.csv"] = csv_bytes(others)

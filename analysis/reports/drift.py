@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from analysis.critical.drift import AT_STEP, drift_tables
 from analysis.figures.drift import MOST_CURVES, draw_drift
-from analysis.frames.baseline import blown_up_apart
 from analysis.frames.curves import curves
 from analysis.frames.gather import GatherError
 from analysis.frames.histories import histories
@@ -12,7 +11,7 @@ from analysis.reports.output import write_files
 from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
 from analysis.words.curves import curve_in_words
-from analysis.words.incomplete import incomplete, require_complete, untrained
+from analysis.words.incomplete import incomplete
 from analysis.words.printed import printed
 
 NAME = "drift"
@@ -26,11 +25,7 @@ def report(request: PlotRequest) -> Report:
     Raises GatherError where no curve has histories that reach back, ValueError for an unknown format, OSError where
     nothing can be written.
     """
-    gathered, frame = request.gather()
-    require_complete(frame)
-    worse = untrained(frame)
-    frame = blown_up_apart(frame)
-    require_complete(frame)
+    frame, notes = request.trained_cells()
     known, damaged = histories(request.results, frame)
     table, exponents = drift_tables(frame, known)
     if table.empty:
@@ -38,7 +33,7 @@ def report(request: PlotRequest) -> Report:
     names = {curve.key: curve_in_words(curve) for curve in curves(frame)}
     figure = draw_drift(table, exponents, names, title=request.title)
     files = write_files(figure, request.directory, NAME, request.formats, {NAME: table, f"{NAME}-exponents": exponents})
-    notes = [*gathered.notes, *worse, *damaged, *incomplete(curves(frame))]
+    notes = [*notes, *damaged, *incomplete(curves(frame))]
     found = curves(table)
     without = len(curves(frame[frame["state"] == "complete"])) - len(found)
     if without:

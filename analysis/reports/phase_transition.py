@@ -9,15 +9,13 @@ import pandas as pd
 from analysis.critical.table import critical_table
 from analysis.figures.c_axis import on_c_axis
 from analysis.figures.phase_transition import MAX_MODELS, Axis, draw_phase_transition, models_drawn
-from analysis.frames.baseline import blown_up_apart
 from analysis.frames.curves import Curve, curves
-from analysis.frames.matched_beta import on_rho_axis
 from analysis.reports.critical import PRINTED, apart_in_words
 from analysis.reports.output import write_files
 from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
 from analysis.summaries.summary import summarise
-from analysis.words.incomplete import incomplete, require_complete, untrained
+from analysis.words.incomplete import incomplete
 from analysis.words.printed import printed
 
 NAME = "phase-transition"
@@ -31,18 +29,14 @@ def report(request: PlotRequest, *, axis: Axis = "rho") -> Report:
     Raises GatherError where there is nothing to plot, ValueError for an unknown format, OSError where nothing can be
     written.
     """
-    gathered, frame = request.gather()
-    require_complete(frame)
-    worse = untrained(frame)
-    frame = blown_up_apart(on_rho_axis(frame))
-    require_complete(frame)
+    frame, notes = request.trained_cells()
     critical, summary = critical_table(frame), summarise(frame)
     drawn = (frame, summary, critical) if axis != "c" else on_c_axis(frame, summary, critical)
     figure = draw_phase_transition(*drawn, title=request.title, axis=axis)
     tables = {NAME: summary, f"{NAME}-critical": critical}
     files = write_files(figure, request.directory, NAME, request.formats, tables)
     text = printed(critical.assign(beta_top=_betas(summary)), PRINTED)
-    notes = gathered.notes + worse + _left_out(curves(frame)) + apart_in_words(critical)
+    notes += _left_out(curves(frame)) + apart_in_words(critical)
     if (critical["kind"] == "few").all():
         notes.append("no curve has enough rho values for a transition; hvae-plot table compares configurations")
     return Report(files, notes, critical, text)

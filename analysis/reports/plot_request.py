@@ -68,6 +68,22 @@ class PlotRequest:
         gathered = gather(self.results)
         return gathered, keep_only(gathered.frame, self.datasets, self.models, self.rhos)
 
+    def trained_cells(self) -> tuple[pd.DataFrame, list[str]]:
+        """Gather for a report on the fall of the top layer, with a line on each trouble.
+
+        Matched-beta cells stand on the rho axis, blown-up ones apart; raises GatherError where no cell is complete.
+        """
+        from analysis.frames.baseline import blown_up_apart
+        from analysis.frames.matched_beta import on_rho_axis
+        from analysis.words.incomplete import require_complete, untrained
+
+        gathered, frame = self.gather()
+        require_complete(frame)
+        worse = untrained(frame)
+        frame = blown_up_apart(on_rho_axis(frame))
+        require_complete(frame)
+        return frame, gathered.notes + worse
+
 
 def read_path(name: str, text: str) -> Path:
     """Read a path, whose leading ~ is somebody's home directory; raises SpecError."""

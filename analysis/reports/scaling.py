@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from analysis.critical.scaling import PANELS, scaling_table
 from analysis.figures.scaling import draw_scaling
-from analysis.frames.baseline import blown_up_apart
 from analysis.frames.curves import curves
-from analysis.frames.matched_beta import on_rho_axis
 from analysis.reports.output import write_files
 from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
-from analysis.words.incomplete import incomplete, require_complete, untrained
+from analysis.words.incomplete import incomplete
 from analysis.words.printed import printed
 
 NAME = "scaling"
@@ -36,15 +34,11 @@ def report(request: PlotRequest) -> Report:
     Raises GatherError where there is nothing to plot, ValueError for an unknown format, OSError where nothing can be
     written.
     """
-    gathered, frame = request.gather()
-    require_complete(frame)
-    worse = untrained(frame)
-    frame = blown_up_apart(on_rho_axis(frame))
-    require_complete(frame)
+    frame, notes = request.trained_cells()
     table = scaling_table(frame)
     figure = draw_scaling(table, title=request.title)
     files = write_files(figure, request.directory, NAME, request.formats, {NAME: table})
-    notes = [*gathered.notes, *worse, *incomplete(curves(frame))]
+    notes = [*notes, *incomplete(curves(frame))]
     if len(table[["units", "steps"]].drop_duplicates()) < 2:
         notes.append(TOO_FEW)
     return Report(files, notes, table, printed(table, PRINTED))
