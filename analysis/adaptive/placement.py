@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.critical.kink import Floats, Kink, Window, isotonic
-from analysis.critical.rule import LEAST_SEEDS, RESOLVED, Estimate, estimate, interval, is_flat
+from analysis.critical.kink import Floats, isotonic
+from analysis.critical.rule import RESOLVED, Estimate, estimate, interval, is_flat
+from analysis.critical.seed_interval import LEAST_SEEDS
 
 START = (0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0)
 POINTS = 4
@@ -57,8 +58,8 @@ def guess(rho: Floats, by_seed: Floats, units: int, target: float) -> Guess:
     found = estimate(rho, by_seed, units)
     if len(rho) < 2 or len(by_seed) < LEAST_SEEDS or is_flat(isotonic(rho, by_seed), units):
         return Guess(found)
-    kink = Kink.fit(Window.of(rho, by_seed))
-    if kink.seeds < LEAST_SEEDS:
+    kink = found.kink
+    if kink is None or kink.seeds < LEAST_SEEDS:
         return _between(found, rho, by_seed)
     low, high = interval(kink)
     gap, half = kink.gap, (high - low) / 2

@@ -16,13 +16,13 @@ import numpy as np
 from analysis.adaptive.placement import START, Guess, Round, guess, next_round
 from analysis.critical.kink import Floats
 from analysis.critical.rule import in_words
+from analysis.critical.seed_interval import LEAST_SEEDS
 from hvae_core.checks import SpecError
 from sweeps.grid.cell import Cell
 from sweeps.grid.sweep_spec import DataSource, SweepSpec
 from sweeps.ledger.ledger import Ledger
 from sweeps.ledger.validation import is_untrained
 
-START_SEEDS = 3
 MOST_ROUNDS = 50
 
 Look = Callable[[Cell], float | None]  # top KL of a cell that has ended, NaN if it failed; None: it has not
@@ -60,8 +60,8 @@ class Refinement:
             raise SpecError("refine: several models are not allowed; refine one at a time")
         if len({replace(objective, rho=0.0) for objective in self.start.objectives}) > 1 or len(self.start.trains) > 1:
             raise SpecError("refine: a grid over more than rho is not allowed; refine one at a time")
-        if len(self.start.seeds) < START_SEEDS:
-            raise SpecError(f"seeds: {len(self.start.seeds)} is not allowed with --refine; at least {START_SEEDS}")
+        if len(self.start.seeds) < LEAST_SEEDS:
+            raise SpecError(f"seeds: {len(self.start.seeds)} is not allowed with --refine; at least {LEAST_SEEDS}")
         first = len(self.start.cells())
         if self.budget is not None and self.budget < first:
             raise SpecError(f"budget: {self.budget} is not allowed; the first round alone has {first} cells")
@@ -143,7 +143,7 @@ class Refinement:
 
 def starting_values(rho: Sequence[str] | None, seeds: Sequence[str] | None) -> tuple[list[str], list[str]]:
     """Return rho values and seeds of the first round: what was typed, else the rule's own."""
-    return list(rho or map(str, START)), list(seeds or [str(START_SEEDS)])
+    return list(rho or map(str, START)), list(seeds or [str(LEAST_SEEDS)])
 
 
 def _top_kl(ledger: Ledger, cell: Cell) -> float | None:

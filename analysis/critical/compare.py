@@ -23,17 +23,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
-from analysis.critical.kink import Floats
+from analysis.critical.kink import LEAST_POINTS, Floats
 from analysis.critical.rule import Estimate, estimate
+from analysis.critical.seed_interval import LEAST_SEEDS, t_quantile
 from analysis.critical.table import Measured
 from analysis.frames.curves import CURVE, DATA, curves
 
-LEAST_SEEDS = 3
 MARGIN = 0.02
 MOST_SEEDS = 200
-RHO_NEEDED = 5
 
 SHARED = tuple(name for name in CURVE if name not in DATA)
 NUMBERS = ("difference", "low95", "high95", "low90", "high90", "margin", "largest_kl_per_unit", "at_rho")
@@ -65,7 +63,7 @@ class Difference:
 
     def _half(self, coverage: float, seeds: int) -> float:
         spread = self.error * math.sqrt(self.seeds)
-        return float(student.ppf(0.5 + coverage / 2, seeds - 1)) * spread / math.sqrt(seeds)
+        return t_quantile(coverage, seeds) * spread / math.sqrt(seeds)
 
     def differs(self) -> bool:
         """Whether the 95 % interval excludes 0."""
@@ -110,8 +108,8 @@ def _common(a: Measured, b: Measured) -> tuple[Measured, Measured]:
 def _row(a: Measured, b: Measured, margin: float) -> dict[str, Any]:
     row: dict[str, Any] = {name: a.curve[name] for name in SHARED}
     row |= {"data_a": _data(a), "data_b": _data(b), "n_seeds": len(a.seeds), "n_rho": len(a.rho), "margin": margin}
-    if len(a.seeds) < LEAST_SEEDS or len(a.rho) < RHO_NEEDED:
-        needed = f"{LEAST_SEEDS} seeds and {RHO_NEEDED} rho values that both have are needed"
+    if len(a.seeds) < LEAST_SEEDS or len(a.rho) < LEAST_POINTS:
+        needed = f"{LEAST_SEEDS} seeds and {LEAST_POINTS} rho values that both have are needed"
         return {**row, "verdict": f"not compared: {needed}"}
     apart = np.abs(a.median - b.median) / a.units
     row |= {"largest_kl_per_unit": float(apart.max()), "at_rho": float(a.rho[apart.argmax()])}

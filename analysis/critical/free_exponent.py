@@ -14,16 +14,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
 
 from analysis.critical.kink import Floats, Window
+from analysis.critical.seed_interval import COVERAGE, LEAST_SEEDS, t_quantile
 
 EXPONENTS = np.linspace(1.0, 4.0, 31)
 PLACES = 161
 FOOT = 0.06  # of the fall: the foot, which tells the exponent, counts more than in the kink's weights
 FORM = 0.02  # in rho: least error of the form itself
 PARAMETERS = 5  # of a seed's curve: b, A, c*, gamma, and the variance
-COVERAGE = 0.9
 LEAST_POINTS = 6
 
 
@@ -41,7 +40,7 @@ def first_threshold(rho: Floats, by_seed: Floats) -> FirstThreshold:
     """Fit top KL by_seed (S, R) in nats at rho (R,); no answer for fewer than 3 seeds or 6 points in the window."""
     window = Window.of(rho, by_seed)
     whole = window.by_seed[~np.isnan(window.by_seed).any(axis=1)]
-    if len(whole) < 3 or len(window.rho) < LEAST_POINTS:
+    if len(whole) < LEAST_SEEDS or len(window.rho) < LEAST_POINTS:
         return FirstThreshold()
     x = window.rho**2  # c is linear in it, and K only scales A
     places = np.linspace(x[0], x[-1], PLACES)
@@ -66,7 +65,7 @@ def first_threshold(rho: Floats, by_seed: Floats) -> FirstThreshold:
     means = place @ at
     own = float((place @ at**2 - means**2).mean())
     error = math.sqrt(max(float(means.var(ddof=1)), own) / len(whole))
-    half = float(student.ppf(0.5 + COVERAGE / 2, len(whole) - 1)) * error + max(FORM, float(np.diff(window.rho).max()))
+    half = t_quantile(COVERAGE, len(whole)) * error + max(FORM, float(np.diff(window.rho).max()))
     centre = float(means.mean())
     return FirstThreshold(
         centre, max(centre - half, 0.0), min(centre + half, 1.0), float((exponent @ EXPONENTS).mean())

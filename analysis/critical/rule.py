@@ -11,20 +11,18 @@ use from those that follow close behind: with several units rho_c is the onset o
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy.stats import t as student
 
 from analysis.critical.kink import LEAST_POINTS, Floats, Kink, Window, crossing, isotonic
+from analysis.critical.seed_interval import COVERAGE, LEAST_SEEDS, t_quantile
 
 Kind: TypeAlias = Literal[
     "kink", "undecided", "crossover", "bracket", "flat", "coarse", "unbracketed", "few", "untrained"
 ]
 
-COVERAGE = 0.9
-LEAST_SEEDS = 3
 LEAST_FALL = 0.02  # nats per unit
 NAMED_LEVEL = 0.05  # nats per unit: the crossing that stands for a fall without a kink
 LARGEST_GAP = 0.05
@@ -40,8 +38,8 @@ class Estimate:
 
     rho, low, high: the critical rho and its 90 % interval. bracket: rho values of the grid that it lies between, where
     there are too few seeds for an interval. rounding: s; widest: the largest s that the curve allows. gap: h.
-    by_seed: rho_c of each seed; variances: of each seed's profile. crossing: rho at 0.05 nats per unit, by seed.
-    Missing numbers are NaN.
+    by_seed: rho_c of each seed; variances: of each seed's profile. crossings: rho at 0.05 nats per unit of each seed;
+    crossing: of their median. kink: the fit behind it, None where there are too few points. Missing numbers are NaN.
     """
 
     kind: Kind
@@ -56,6 +54,7 @@ class Estimate:
     variances: tuple[float, ...] = ()
     crossings: tuple[float, ...] = ()
     crossing: float = math.nan
+    kink: Kink | None = field(default=None, repr=False, compare=False)
 
     @property
     def has_value(self) -> bool:
@@ -85,7 +84,7 @@ def estimate(rho: Floats, by_seed: Floats, units: int) -> Estimate:
     kink = Kink.fit(window) if len(window.rho) >= LEAST_POINTS else None
     if kink is None or not kink.seeds:
         return replace(found, kind="unbracketed")
-    found = replace(found, rounding=kink.rounding, widest=float(kink.accepted.max()), gap=kink.gap)
+    found = replace(found, kink=kink, rounding=kink.rounding, widest=float(kink.accepted.max()), gap=kink.gap)
     if kink.gap > LARGEST_GAP + 1e-9:
         return replace(found, kind="coarse")
     about = kink.gap / 4
@@ -109,8 +108,12 @@ def is_flat(z: Floats, units: int) -> bool:
 
 def interval(kink: Kink, coverage: float = COVERAGE) -> tuple[float, float]:
     """Return the ends of the interval of rho_c, which holds seeds, grid and rounding."""
-    t = float(student.ppf(0.5 + coverage / 2, kink.seeds - 1))
-    half = max(t * math.sqrt(kink.variance), kink.gap / 4, kink.gap_before / 8, 2 * kink.rounding)
+    half = max(
+        t_quantile(coverage, kink.seeds) * math.sqrt(kink.variance),
+        kink.gap / 4,
+        kink.gap_before / 8,
+        2 * kink.rounding,
+    )
     return kink.rho - half, kink.rho + half
 
 
