@@ -11,6 +11,7 @@ from analysis.critical.linear import critical_rho, top_kl
 from analysis.critical.table import Measured, verdict
 from analysis.frames.curves import CURVE, Curve, curves
 from hvae_core.families.linear import Linear
+from sweeps.options.calibration import CHECKSUM
 
 NUMBERS = (
     *("exact_first", "exact_last", "rho_critical", "interval90_low", "interval90_high", "holds"),
@@ -21,7 +22,7 @@ CELL_COLUMNS = (*CURVE, "rho", "seed", "kl_top", "kl_exact")
 
 
 def calibration_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the complete cells of linear models with the exact top KL beside the measured one, in nats."""
+    """Return the complete cells of solved linear models with the exact top KL beside the measured one, in nats."""
     found = [(curve, _family(curve)) for curve in curves(frame[frame["state"] == "complete"])]
     tables = [
         curve.rows.assign(kl_exact=_exact(curve, family, curve.rows["rho"].to_numpy(dtype=float)))
@@ -34,7 +35,7 @@ def calibration_cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def calibration_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return one row (COLUMNS) per linear model's curve.
+    """Return one row (COLUMNS) per curve of a solved linear model.
 
     exact_first, exact_last: the critical rho of its first and of its last mode. holds: whether the interval holds the
     first, empty where no value is given. kl_error: measured - exact top KL over cells, in nats.
@@ -64,7 +65,9 @@ def _row(measured: Measured, family: Linear) -> dict[str, Any]:
 
 
 def _family(curve: Curve) -> Linear | None:
-    return curve.model if isinstance(curve.model, Linear) else None
+    """Return the family of a curve whose closed form is known: on the fair coins, with the objective that is solved."""
+    solved = curve["checksum"] == CHECKSUM and curve["free_bits"] is None and curve["iwae_k"] == 1
+    return curve.model if solved and curve.kl_weight == 1 and isinstance(curve.model, Linear) else None
 
 
 def _threshold(curve: Curve, ratio: float) -> float:

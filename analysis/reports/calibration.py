@@ -13,6 +13,7 @@ from analysis.words.incomplete import incomplete, require_complete
 from analysis.words.printed import printed
 
 NAME = "calibration"
+UNSOLVED = "linear models on other data than calibrate's coins, or with free bits, IWAE or unfinished annealing, are not solved"
 PRINTED = (
     *("model", "ou_samples", "beta_top", "steps", "n_seeds", "exact_first", "exact_last", "rho_critical"),
     *("interval90_low", "interval90_high", "holds", "kl_error_rms", "kl_error_largest", "verdict"),
@@ -32,9 +33,13 @@ def report(request: PlotRequest) -> Report:
         raise GatherError("nothing to plot: no linear model in these results; hvae-sweep calibrate trains them")
     require_complete(linear)
     table, cells = calibration_table(linear), calibration_cells(linear)
+    others = len(curves(linear[linear["state"] == "complete"])) - len(table)
+    if table.empty:
+        raise GatherError(f"nothing to plot: {UNSOLVED}; hvae-sweep calibrate trains those that are")
     figure = draw_calibration(table, cells, title=request.title)
     files = write_files(figure, request.directory, NAME, request.formats, {NAME: table, f"{NAME}-cells": cells})
     held = int((table["holds"] == "yes").sum())
     given = int((table["holds"] != "").sum())
     text = f"{printed(table, PRINTED)}\n{held} of {given} intervals hold the exact critical rho; nominal: 90 %"
-    return Report(files, gathered.notes + incomplete(curves(linear)), table, text)
+    notes = [f"{others} curves are left out: {UNSOLVED}"] if others else []
+    return Report(files, gathered.notes + incomplete(curves(linear)) + notes, table, text)

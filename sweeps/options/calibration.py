@@ -21,6 +21,7 @@ BETAS = (1.0, 0.9)
 PACK = 150  # small models: few trials
 COINS = 8
 FILE = "coins.npz"
+CHECKSUM = "e8193b2bbaa2da59dd273b938e616d17942aef561b075fe144e2b339ceb9cbe3"  # of the data set that `coins` writes
 
 
 def objectives(rhos: Sequence[float]) -> tuple[ObjectiveSpec, ...]:

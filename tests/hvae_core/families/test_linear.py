@@ -18,7 +18,7 @@ from hvae_core.families.registry import parse_model
 from hvae_core.image import ImageSpec
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.trainer import train_pack
-from sweeps.options.calibration import coins
+from sweeps.options.calibration import CHECKSUM, coins
 
 
 def test_it_reaches_the_exact_top_kl(tmp_path: Path) -> None:
@@ -35,6 +35,7 @@ def test_coins_are_fair_and_uncorrelated(tmp_path: Path) -> None:
     path = coins(tmp_path)
     content = path.read_bytes()
     data = load_dataset(str(path))
+    assert data.checksum == CHECKSUM
     for images in (data.train, data.valid, data.test):
         signs = 2.0 * images.reshape(len(images), -1) - 1
         assert (signs.T @ signs / len(signs) == np.eye(8)).all()
