@@ -13,7 +13,10 @@ from analysis.words.incomplete import incomplete, require_complete
 from analysis.words.printed import printed
 
 NAME = "calibration"
-UNSOLVED = "linear models on other data than calibrate's coins, or with free bits, IWAE or unfinished annealing, are not solved"
+UNSOLVED = (
+    "linear models on other data than calibrate's coins, or with free bits, IWAE or unfinished annealing, "
+    "are not solved"
+)
 PRINTED = (
     *("model", "ou_samples", "beta_top", "steps", "n_seeds", "exact_first", "exact_last", "rho_critical"),
     *("interval90_low", "interval90_high", "holds", "kl_error_rms", "kl_error_largest", "verdict"),

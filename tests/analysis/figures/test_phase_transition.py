@@ -23,7 +23,7 @@ from analysis.figures.phase_transition import draw_phase_transition as draw
 from analysis.frames.curves import curves
 from analysis.frames.gather import gather
 from analysis.summaries.summary import summarise
-from hvae_core.spec import TrainSpec
+from hvae_core.spec import TrainSpec, retained_variance
 from sweeps.grid.cell import Cell
 
 
@@ -192,6 +192,9 @@ def test_on_the_c_axis_everything_stands_at_its_c(make_frame: MakeFrame, kinked_
     (median,), (drop,) = lines(ax, "median"), lines(ax, "critical")
     assert list(median.get_xdata()) == pytest.approx(list(summary["c"]))
     assert list(drop.get_xdata()) == pytest.approx([table["c_critical"].iloc[0]] * 2)
+    (seeds,) = lines(ax, "seeds")
+    expected = [retained_variance(rho, K) for rho, K in zip(frame["rho"], frame["ou_samples"], strict=True)]
+    assert sorted(seeds.get_xdata()) == pytest.approx(sorted(expected))
     assert "retained variance" in figure.axes[2].get_xlabel()
     assert "$c_c$ = 0.9" in legend_texts(figure)[1]
 
