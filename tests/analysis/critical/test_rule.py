@@ -139,5 +139,29 @@ def test_the_interval_is_wider_for_a_coarser_grid_and_for_seeds_that_differ() ->
         assert found.low <= math.sqrt(0.5) <= found.high
         return found.high - found.low
 
-    assert width(0.01, 0) < width(0.02, 0) < width(0.05, 0)
+    for size in (0.01, 0.02, 0.05):  # seeds alike: the grid alone
+        assert width(size, 0) == pytest.approx(size / 2)
     assert width(0.02, 0) < width(0.02, 0.02) < width(0.02, 0.05)
+
+
+def test_a_wide_gap_on_the_left_widens_the_interval() -> None:
+    grid = np.array([0.0, 0.4, 0.66, *np.arange(0.7, 1.001, 0.02)])  # rho_c = 0.707
+    found = estimate(grid, np.stack([top_kl(grid, [0.6] * UNITS, 5)] * 3), UNITS)
+    assert found.gap == pytest.approx(0.02)
+    assert found.high - found.low >= 2 * 0.04 / 8
+    near = np.array([0.0, 0.4, 0.68, *np.arange(0.7, 1.001, 0.02)])
+    finer = estimate(near, np.stack([top_kl(near, [0.6] * UNITS, 5)] * 3), UNITS)
+    assert finer.high - finer.low == pytest.approx(0.01)
+    wide = np.array([0.0, 0.2, 0.4, *np.arange(0.7, 1.001, 0.02)])
+    widest = estimate(wide, np.stack([top_kl(wide, [0.6] * UNITS, 5)] * 3), UNITS)
+    assert widest.high - widest.low == pytest.approx(2 * 0.3 / 8)
+
+
+def test_a_rounding_that_is_resolved_widens_the_interval() -> None:
+    grid, scale = step(0.01, 0.5), 2 * 0.8 * 0.003
+    curve = 60 * scale * np.logaddexp(0, (0.64 - grid**2) / scale)
+    found = estimate(grid, np.stack([curve] * 3), UNITS)
+    assert found.has_value
+    assert 0 < found.rounding <= found.gap / 4
+    assert found.high - found.low == pytest.approx(4 * found.rounding)
+    assert found.low <= 0.8 <= found.high
