@@ -23,6 +23,7 @@ from benchmarks.critical_worlds import (
     cascade,
     exponential,
     flat,
+    jump,
     linear,
     logistic,
     power_law,
@@ -130,10 +131,17 @@ def main() -> None:
         for noise in NOISES:
             for seeds in (3, 5, 10):
                 tally = simulate(kinks, grid, seeds, noise, repetitions)
-                without = {kind: n for kind, n in tally.kinds.items() if kind not in ("kink", "undecided")}
+                without = {kind: n for kind, n in tally.kinds.items() if kind not in ("kink", "undecided", "jump")}
                 said = ", ".join(f"{n} {kind}" for kind, n in sorted(without.items())) or "0"
                 numbers = f"{tally.errors.mean():+.4f} | {tally.rms:.4f} | {tally.coverage:.3f} | {tally.width:.4f}"
                 print(f"| {name} | {noise} | {seeds} | {numbers} | {said} |", flush=True)
+    print("\n| jump of 1 to 10 nats | noise | S | coverage | median width | verdicts |\n|---|---|---|---|---|---|")
+    for name, grid in {"step .01": step(0.01), "step .02": step(0.02)}.items():
+        for noise in NOISES:
+            for seeds in (3, 5):
+                tally = simulate(jump, grid, seeds, noise, repetitions)
+                said = ", ".join(f"{n} {kind}" for kind, n in tally.kinds.most_common())
+                print(f"| {name} | {noise} | {seeds} | {tally.coverage:.3f} | {tally.width:.4f} | {said} |", flush=True)
     print("\n| step .01, S | true difference | differs | same within .01 | same within .02 |\n|---|---|---|---|---|")
     for seeds in (3, 5, 10):
         for shift in (0.0, 0.01, 0.02):

@@ -79,6 +79,12 @@ def linear(generator: np.random.Generator, low: float, high: float) -> World:
             return World(partial(top_kl, ratios=[r] * UNITS, K=K), critical_rho(r, K))
 
 
+def jump(generator: np.random.Generator) -> World:
+    """Draw a straight fall that ends in a jump of 1 to 10 nats."""
+    place, height, slope = generator.uniform(0.75, 0.93), generator.uniform(1, 10), generator.uniform(15, 60)
+    return World(lambda rho: np.where(rho < place, height + slope * (place - rho), 0.0), float(place))
+
+
 def cascade(generator: np.random.Generator) -> World:
     """Draw forty modes whose r differ by 10 %; the truth is the first threshold."""
     r, K = float(generator.uniform(0.45, 0.8)), int(generator.integers(4, 21))

@@ -61,22 +61,18 @@ def guess(rho: Floats, by_seed: Floats, units: int, target: float) -> Guess:
     kink = found.kink
     if kink is None or kink.seeds < LEAST_SEEDS:
         return _between(found, rho, by_seed)
-    low, high = interval(kink)
-    gap, half = kink.gap, (high - low) / 2
+    if found.kind == "jump":
+        centre, half, gap = found.rho, (found.high - found.low) / 2, found.gap
+        between, own = float(np.nanvar(found.by_seed, ddof=1)), float(np.nanmean(found.variances))
+    else:
+        low, high = interval(kink)
+        centre, half, gap = kink.rho, (high - low) / 2, kink.gap
+        between, own = float(kink.by_seed.var(ddof=1)), float(kink.variances.mean())
     fine = gap / 2 <= target
-    rounded = kink.rounding > RESOLVED * gap
     narrow = found.has_value and found.high - found.low <= target + 1e-12
-    between = float(kink.by_seed.var(ddof=1))
-    by_seeds = fine and between > float(kink.variances.mean())
-    return Guess(
-        found,
-        kink.rho,
-        half,
-        gap,
-        open=not narrow and not (fine and rounded and found.kind == "crossover"),
-        by_seeds=by_seeds,
-        window=tuple(kink.window.rho.tolist()),
-    )
+    rounded = found.kind == "crossover" and kink.rounding > RESOLVED * gap
+    is_open = not narrow and not (fine and rounded)
+    return Guess(found, centre, half, gap, is_open, fine and between > own, tuple(kink.window.rho.tolist()))
 
 
 def _between(found: Estimate, rho: Floats, by_seed: Floats) -> Guess:

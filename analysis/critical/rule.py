@@ -16,11 +16,12 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from analysis.critical.jump import Jump, find_jump
 from analysis.critical.kink import LEAST_POINTS, Floats, Kink, Window, crossing, isotonic
 from analysis.critical.seed_interval import COVERAGE, LEAST_SEEDS, t_quantile
 
 Kind: TypeAlias = Literal[
-    "kink", "undecided", "crossover", "bracket", "flat", "coarse", "unbracketed", "few", "untrained"
+    "kink", "undecided", "jump", "crossover", "bracket", "flat", "coarse", "unbracketed", "few", "untrained"
 ]
 
 LEAST_FALL = 0.02  # nats per unit
@@ -39,7 +40,8 @@ class Estimate:
     rho, low, high: the critical rho and its 90 % interval. bracket: rho values of the grid that it lies between, where
     there are too few seeds for an interval. rounding: s; widest: the largest s that the curve allows. gap: h.
     by_seed: rho_c of each seed; variances: of each seed's profile. crossings: rho at 0.05 nats per unit of each seed;
-    crossing: of their median. kink: the fit behind it, None where there are too few points. Missing numbers are NaN.
+    crossing: of their median. step: height of a jump in nats, and bracket the
+    points that it lies between. kink: the fit behind it, None where there are too few points. Missing numbers are NaN.
     """
 
     kind: Kind
@@ -54,12 +56,13 @@ class Estimate:
     variances: tuple[float, ...] = ()
     crossings: tuple[float, ...] = ()
     crossing: float = math.nan
+    step: float = math.nan
     kink: Kink | None = field(default=None, repr=False, compare=False)
 
     @property
     def has_value(self) -> bool:
         """Whether there is a critical rho with an interval."""
-        return self.kind in ("kink", "undecided")
+        return self.kind in ("kink", "undecided", "jump")
 
     @property
     def apart(self) -> list[int]:
@@ -93,6 +96,9 @@ def estimate(rho: Floats, by_seed: Floats, units: int) -> Estimate:
         return replace(found, kind="unbracketed")
     if kink.rounding > RESOLVED * kink.gap + 1e-9:
         return replace(found, kind="crossover")
+    jump = find_jump(kink)
+    if jump is not None:
+        return _jumped(found, kink, jump, float(z[0] - z[-1]))
     found = replace(found, by_seed=kink.of_all(kink.by_seed), variances=kink.of_all(kink.variances))
     if kink.seeds < LEAST_SEEDS:
         return replace(found, kind="bracket", bracket=_bracket(window.rho, kink))
@@ -104,6 +110,19 @@ def estimate(rho: Floats, by_seed: Floats, units: int) -> Estimate:
 def is_flat(z: Floats, units: int) -> bool:
     """Whether an isotonic curve z (R,) falls by less than 0.02 nats per unit, or by less than half."""
     return bool(z[0] - z[-1] < max(LEAST_FALL * units, 0.5 * z[0]))
+
+
+def _jumped(found: Estimate, kink: Kink, jump: Jump, fall: float) -> Estimate:
+    """Judge a curve with a jump: it lies anywhere in its gap, and seeds may jump in different ones."""
+    ends = (float(jump.left.min()), float(jump.right.max()))
+    inside = np.full(kink.seeds, jump.gap**2 / 12)
+    found = replace(found, by_seed=kink.of_all(jump.middle), variances=kink.of_all(inside), bracket=ends, gap=jump.gap)
+    found = replace(found, step=jump.step * fall)
+    if kink.seeds < LEAST_SEEDS:
+        return replace(found, kind="bracket")
+    centre, error = float(jump.middle.mean()), float(jump.middle.std(ddof=1)) / math.sqrt(kink.seeds)
+    half = jump.gap / 2 + t_quantile(COVERAGE, kink.seeds) * error
+    return replace(found, kind="jump", rho=centre, low=max(centre - half, 0.0), high=min(centre + half, 1.0))
 
 
 def interval(kink: Kink, coverage: float = COVERAGE) -> tuple[float, float]:
@@ -125,6 +144,9 @@ def in_words(found: Estimate, units: int, steps: int) -> str:
             return f"{bulk}kink, width <= {found.gap:.3g}"
         case "undecided":
             return f"{bulk}kink or crossover of width <= {found.widest:g}: cannot tell"
+        case "jump":
+            low, high = found.bracket
+            return f"{found.step:.3g} nats fall between {low:g} and {high:g}: a jump, or steeper than the grid resolves"
         case "crossover":
             beyond = ">= " if found.rounding == found.widest >= 0.08 else ""
             return f"crossover of width {beyond}{found.rounding:g} at {steps:,} steps"

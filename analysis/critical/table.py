@@ -96,7 +96,7 @@ def verdict(measured: Measured, found: Estimate) -> str:
     said = [in_words(found, measured.units, measured.curve["steps"])]
     if measured.active_most == 0:
         said.append("top layer inactive at every rho: no unit is active, the KL is passed-on sampling noise")
-    elif measured.active_last > 0 and found.kind in ("kink", "undecided", "crossover", "bracket"):
+    elif measured.active_last > 0 and found.kind in ("kink", "undecided", "jump", "crossover", "bracket"):
         units, last = measured.units, measured.rho[-1]
         said.append(f"{measured.active_last:g} of {units} units still active at rho = {last:g}")
     return "; ".join(said)

@@ -30,12 +30,13 @@ def critical_in_words(row: Mapping[str, Any]) -> str:
         return "top layer inactive at every ρ"
     symbol = row.get("symbol", RHO_C)
     match row["kind"]:
-        case "kink" | "undecided":
+        case "kink" | "undecided" | "jump":
             low, high = row["interval90_low"], row["interval90_high"]
             if high - low > WIDE:
                 return f"{symbol} in {low:.2f}–{high:.2f}"
             digits = 3 if high - low < 0.03 else 2
-            return f"{symbol} = {row['rho_critical']:.{digits}f} [{low:.{digits}f}–{high:.{digits}f}]"
+            jump = ", jump" if row["kind"] == "jump" else ""
+            return f"{symbol} = {row['rho_critical']:.{digits}f} [{low:.{digits}f}–{high:.{digits}f}]{jump}"
         case "bracket":
             return f"{symbol} in {row['grid_low']:g}–{row['grid_high']:g}"
         case "crossover":

@@ -217,12 +217,12 @@ def _draw_critical(ax: Axes, row: Any, look: Look) -> None:
     half = row["plateau"] / 2
     low, high = row["interval90_low"], row["interval90_high"]
     match row["kind"]:
-        case "kink" | "undecided" if high - low <= WIDE:
+        case "kink" | "undecided" | "jump" if high - low <= WIDE:
             (drop,) = ax.plot([row["rho_critical"]] * 2, [half, 0], color=look.colour, linestyle=":", linewidth=0.9)
             drop.set(gid="critical", zorder=2)
             (bar,) = ax.plot([low, high], [half, half], color=look.colour, linewidth=1.0, marker="|", markersize=5)
             bar.set(gid="interval", markeredgewidth=1.0, zorder=4)
-        case "kink" | "undecided":
+        case "kink" | "undecided" | "jump":
             _band(ax, low, high, half, look, "interval")
         case "bracket":
             _band(ax, row["grid_low"], row["grid_high"], half, look, "bracket")
