@@ -109,14 +109,10 @@ class Kink:
     @cached_property
     def ratios(self) -> Floats:
         """Likelihood ratio of each rounding against the best."""
-        exact = self.exact + np.finfo(float).tiny
+        window = self.window
+        exact = EXACT * float(np.nansum(window.weights * window.by_seed**2)) + np.finfo(float).tiny
         ratios: Floats = self.freedom * np.log((self.least + exact) / (self.least.min() + exact))
         return ratios
-
-    @cached_property
-    def exact(self) -> float:
-        """Sum of squares that counts as none."""
-        return EXACT * float(np.nansum(self.window.weights * self.window.by_seed**2))
 
     @cached_property
     def accepted(self) -> Floats:
