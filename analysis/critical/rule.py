@@ -146,7 +146,7 @@ def in_words(found: Estimate, units: int, steps: int) -> str:
             return f"{bulk}kink or crossover of width <= {found.widest:g}: cannot tell"
         case "jump":
             low, high = found.bracket
-            return f"{found.step:.3g} nats fall between {low:g} and {high:g}: a jump, or steeper than the grid resolves"
+            return f"{bulk}{found.step:.3g} nats fall between {low:g} and {high:g}: a jump, or steeper than the grid"
         case "crossover":
             beyond = ">= " if found.rounding == found.widest >= 0.08 else ""
             return f"crossover of width {beyond}{found.rounding:g} at {steps:,} steps"

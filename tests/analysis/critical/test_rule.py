@@ -64,8 +64,9 @@ def test_flat_curves_get_no_value(grid: np.ndarray, noise: str) -> None:
 
 
 @pytest.mark.parametrize("world", [power_law, cascade])
-def test_a_value_of_a_cascade_is_called_the_onset_of_the_bulk(world: object) -> None:
-    for found in simulate(world, step(0.02), 5, "mid", 40).estimates:  # type: ignore[arg-type]
+@pytest.mark.parametrize("noise", NOISES)
+def test_a_value_of_a_cascade_is_called_the_onset_of_the_bulk(world: object, noise: str) -> None:
+    for found in simulate(world, step(0.02), 5, noise, 40).estimates:  # type: ignore[arg-type]
         said = in_words(found, UNITS, 1000)
         assert not found.has_value or "onset of the bulk" in said
 
