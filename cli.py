@@ -197,6 +197,7 @@ def work(directory: str, wait: bool) -> int:
     end is theirs and counts in no exit status. SIGUSR1, as SIGTERM, lets it write a checkpoint and stop: exit 138.
     """
     from analysis.adaptive.rounds import plan_next
+    from analysis.frames.results_table import ResultsTable
     from sweeps.running.driver import exit_status, say
     from sweeps.running.worker import held_elsewhere, work_through
 
@@ -204,12 +205,13 @@ def work(directory: str, wait: bool) -> int:
     if not ledger.requests():
         raise SpecError(f"directory: {directory!r} holds no recorded request; make one with --plan-only")
     out = console()
+    tables = ResultsTable(ledger.root, lambda line: say(out, line))
     adaptive = _recorded_adaptive_sweeps(ledger)
     while True:
-        signal, troubles = work_through(ledger, wait or bool(adaptive), lambda line: say(out, line))
+        signal, troubles = work_through(ledger, wait or bool(adaptive), lambda line: say(out, line), tables.follow)
         if signal or troubles or not plan_next(adaptive, lambda line: say(out, line)):
             break
-    _write_tables(ledger.root, out)
+    tables.write()
     if troubles:
         fail("; ".join(troubles), ERROR)
     theirs = set() if wait else held_elsewhere(ledger)
@@ -293,6 +295,7 @@ def evaluate(directory: str, samples: int, examples: int, data_dir: str | None, 
     """Add the bound L_k to complete cells of DIRECTORY from their weights, in eval-<k>.json beside the result."""
     import torch
 
+    from analysis.frames.results_table import ResultsTable
     from sweeps.durations import duration
     from sweeps.running.driver import say
     from sweeps.trained.later_bounds import LaterBound
@@ -311,7 +314,7 @@ def evaluate(directory: str, samples: int, examples: int, data_dir: str | None, 
         say(out, f"L_{samples} of {later.cells} cells: about {cost}, from one timed block of each model")
     if not dry_run:
         later.run(click.echo)
-        _write_tables(ledger.root, out)
+        ResultsTable(ledger.root, lambda line: say(out, line)).write()
     return 0
 
 
@@ -420,6 +423,8 @@ def data_fetch(names: tuple[str, ...], data_dir: str | None) -> None:
 
 def _refine(given: dict[str, Any]) -> int:
     """Run an adaptive sweep round by round, or only plan or describe its current round."""
+    from analysis.frames.results_table import ResultsTable
+
     dry_run, plan_only, workers, probe, as_json = (given.pop(name) for name in ASIDE)
     if workers is not None and not plan_only:
         raise SpecError(f"workers: {workers} is for --plan-only; Ray counts its own")
@@ -430,9 +435,10 @@ def _refine(given: dict[str, Any]) -> int:
         for line in progress.lines:
             driver.say(line)
     else:
-        code = adaptive.run(probe)
+        tables = ResultsTable(driver.ledger.root, driver.say)
+        code = adaptive.run(probe, tables.follow)
         progress = adaptive.progress()
-        _write_tables(driver.ledger.root, driver.console)
+        tables.write()
     waiting = sum(len(spec.cells()) for spec in progress.pending)
     counts = {"round": progress.number, "cells": len(progress.cells), "pending": waiting}
     _print_facts({"results": str(driver.ledger.root), **counts}, as_json)
@@ -474,6 +480,8 @@ def _is_default(ctx: click.Context, name: str) -> bool:
 
 def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[Any]) -> int:
     """Run a request, or only say what it would do."""
+    from analysis.frames.results_table import ResultsTable
+
     ctx = click.get_current_context()
     dry_run, plan_only, workers, probe, as_json = (given.pop(name) for name in ASIDE)
     driver = _driver(str(ctx.command.name), given, models, objectives)
@@ -488,9 +496,10 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
     if dry_run:
         _print_plan(driver, local_resources(driver.settings), dry_run, probe, as_json)
         return 0
-    code, plan = driver.run(probe)
     root = driver.ledger.root
-    _write_tables(root, driver.console)
+    tables = ResultsTable(root, driver.say)
+    code, plan = driver.run(probe, tables.follow)
+    tables.write()
     records = [driver.ledger.record(cell.id) for cell in plan.cells]
     states = Counter(record.state if record is not None else "pending" for record in records)
     counts = {state: states[state] for state in ("complete", "failed", "diverged", "pending")}
@@ -539,16 +548,3 @@ def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
         click.echo(json.dumps(facts))
     else:
         click.echo("\n".join(f"{name}: {', '.join(v) if isinstance(v, list) else v}" for name, v in facts.items()))
-
-
-def _write_tables(root: Path, out: Console) -> None:
-    from analysis.frames.gather import gather
-    from analysis.reports.output import write_tables
-
-    gathered = gather([root])
-    for note in gathered.notes:
-        out.print(note, markup=False, highlight=False, soft_wrap=True)
-    try:
-        write_tables(root, gathered.frame)
-    except OSError as error:  # they only repeat what the records say
-        out.print(f"results.csv and results.parquet were not written: {error}", markup=False, soft_wrap=True)

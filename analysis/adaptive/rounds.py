@@ -26,8 +26,8 @@ class AdaptiveSweep:
         """Say where it stands."""
         return self.refinement.progress(self.driver.ledger)
 
-    def run(self, probe_first: bool) -> int:
-        """Train round after round; returns the exit status of all of its cells, or of what stopped it."""
+    def run(self, probe_first: bool, follow: Callable[[int], None]) -> int:
+        """Train round after round, `follow` as in Driver.run; returns the exit status of all, or of what stopped it."""
         while True:
             progress = self.progress()
             for line in progress.lines:
@@ -35,7 +35,7 @@ class AdaptiveSweep:
             if not progress.pending:
                 return exit_status(self.driver.ledger, progress.cells)
             for spec in progress.pending:
-                code, _ = replace(self.driver, spec=spec).run(probe_first)
+                code, _ = replace(self.driver, spec=spec).run(probe_first, follow)
                 if code not in (COMPLETE, INCOMPLETE):
                     return code
 

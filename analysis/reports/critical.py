@@ -7,8 +7,9 @@ import pandas as pd
 from analysis.critical.compare import compare_datasets
 from analysis.critical.diagnostics import NUMBERS, diagnostics_table
 from analysis.critical.table import critical_table
+from analysis.frames.csv_text import csv_bytes
 from analysis.frames.curves import CURVE, curves
-from analysis.reports.output import csv_bytes, write_all
+from analysis.reports.output import write_all
 from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
 from analysis.words.incomplete import incomplete

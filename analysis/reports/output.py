@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.style import FORMATS, paper_style
-from sweeps.grid.declared import SETTINGS
+from analysis.frames.csv_text import csv_bytes
 from sweeps.ledger.atomic_files import write_bytes
 
 
@@ -49,32 +49,3 @@ def write_files(
             figure.savefig(content, format=each, metadata=dates.get(each))
         contents[f"{name}.{each}"] = content.getvalue()
     return write_all(directory, contents | {f"{each}.csv": csv_bytes(table) for each, table in tables.items()})
-
-
-def write_tables(directory: Path, frame: pd.DataFrame) -> list[Path]:
-    """Write results.csv and results.parquet, each whole or not at all; returns their paths.
-
-    Floats are written in their shortest form that reads back exactly; missing values are empty.
-    """
-    parquet = io.BytesIO()
-    without_unused(frame).to_parquet(parquet, index=False)
-    paths = [directory / "results.csv", directory / "results.parquet"]
-    write_bytes(paths[0], csv_bytes(frame))
-    write_bytes(paths[1], parquet.getvalue())
-    return paths
-
-
-def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """Return a frame as csv text: no index, floats in their shortest exact form, missing values empty.
-
-    A setting that came later than the first files has a column only where some row has another value than its default.
-    """
-    frame = without_unused(frame)
-    return str(frame.to_csv(index=False, lineterminator="\n")).encode()
-
-
-def without_unused(frame: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the columns of later settings that all rows have at their default."""
-    later = [setting for setting in SETTINGS if not setting.always_hashed and setting.name in frame]
-    unused = [s.name for s in later if {None if pd.isna(v) else v for v in frame[s.name]} <= {s.default}]
-    return frame.drop(columns=unused)

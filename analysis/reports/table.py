@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames.configurations import Configuration, configurations
-from analysis.reports.output import csv_bytes, write_all
+from analysis.frames.csv_text import csv_bytes
+from analysis.reports.output import write_all
 from analysis.reports.plot_request import PlotRequest
 from analysis.reports.report import Report
 from analysis.summaries.seed_means import TableRow, tidy

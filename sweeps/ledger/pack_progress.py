@@ -13,7 +13,7 @@ FILE = "progress.json"
 
 @dataclass(frozen=True)
 class Pace:
-    """Step of steps, and steps per second over the last second (0: not known yet); members step together."""
+    """Step of steps, and steps per second over the last half minute (0: not known yet); members step together."""
 
     step: int
     steps: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,8 +19,9 @@ from sweeps.grid.cell import Cell
 from sweeps.grid.sweep_spec import SweepSpec
 from sweeps.ledger.atomic_files import write_bytes
 from sweeps.ledger.claims import Claim
-from sweeps.ledger.ledger import Ledger, Pack
+from sweeps.ledger.ledger import Ledger, Pack, Record
 from sweeps.ledger.ownership import Ownership, TakenOverError
+from sweeps.ledger.pack_progress import checkpointed
 from sweeps.loggers.follower import Journal
 from sweeps.planning.estimate import Estimate, estimate, probe
 from sweeps.planning.pack_options import PackOptions, device_name
@@ -60,9 +61,10 @@ class Driver:
             self.say(f"note: {len(others)} more cells train along: earlier requests planned them in the same packs")
         return packs
 
-    def run(self, probe_first: bool = False) -> tuple[int, Plan]:
+    def run(self, probe_first: bool, follow: Callable[[int], None]) -> tuple[int, Plan]:
         """Train every cell of the request that is not complete; returns the exit status and the plan it carried out.
 
+        `follow` is called about once a second, in a thread of its own, with the number of cells that have ended since.
         Raises HeldError if another run holds the directory, SpecError where Ray cannot do what was asked, and the
         errors of planning. The status comes from the ledger alone: 0 complete, 1 cells left behind by trouble with
         the machine, 3 some failed or diverged, 128 + n stopped by signal n.
@@ -80,7 +82,7 @@ class Driver:
             signal = None
             with journal:
                 if plan.pending:
-                    signal = driver._train(plan, probe_first, journal)
+                    signal = driver._train(plan, probe_first, journal, follow)
             tidy(self.ledger)
             return (SIGNAL + signal if signal else exit_status(self.ledger, plan.cells)), plan
 
@@ -128,7 +130,7 @@ class Driver:
             self.ledger.reopen(cell)
         return plan
 
-    def _train(self, plan: Plan, probe_first: bool, journal: Journal) -> int | None:
+    def _train(self, plan: Plan, probe_first: bool, journal: Journal, follow: Callable[[int], None]) -> int | None:
         """Run the plan's packs through Ray; returns the signal that stopped it, if one did."""
         from sweeps.running import ray_tune  # loading Ray takes seconds: only when there is something to train
 
@@ -159,8 +161,16 @@ class Driver:
             options = replace(
                 self.options, device=resources.device, threads=resources.threads, resources=tuple(asked.items())
             )
+            for line in resumed(self.ledger, packs):
+                self.say(line)
+
+            def on_look(ended: Sequence[Record]) -> None:
+                for record in ended:
+                    journal.write(record)
+                follow(len(ended))
+
             if stop.signal is None:
-                with Progress(self.ledger, plan.pending, packs, self.console, journal.write):
+                with Progress(self.ledger, plan.pending, packs, self.console, on_look):
                     report = ray_tune.run_packs(
                         options, packs, resources, folder, stop, settings.max_failures, settings.fail_fast
                     )
@@ -199,6 +209,15 @@ def exit_status(ledger: Ledger, cells: Sequence[Cell]) -> int:
     if "pending" in states:
         return ERROR
     return INCOMPLETE if states & {"failed", "diverged"} else COMPLETE
+
+
+def resumed(ledger: Ledger, packs: Sequence[Pack]) -> list[str]:
+    """Return one line that says at which steps interrupted packs go on, or none where all begin anew."""
+    at = [step for pack in packs if (step := checkpointed(ledger.pack_path(pack.id)))]
+    if not at:
+        return []
+    steps = f"step {at[0]:,}" if len(set(at)) == 1 else f"steps {min(at):,} to {max(at):,}"
+    return [f"checkpoints: {len(at)} of {len(packs)} packs go on at {steps}"]
 
 
 def summary(plan: Plan) -> str:

@@ -14,6 +14,7 @@ from hvae_core.checks import SpecError
 from hvae_core.data import DataError
 from sweeps.ledger.claims import HeldError, holder_of
 from sweeps.ledger.ledger import Ledger, LedgerError
+from sweeps.ledger.pack_progress import checkpointed
 from sweeps.loggers.follower import Journal
 from sweeps.loggers.registry import LOGGERS
 from sweeps.planning.pack_options import PackOptions
@@ -24,12 +25,14 @@ from sweeps.watching.live_progress import describe
 WAIT_SECONDS = 5.0  # between looks at packs that others hold
 
 
-def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tuple[int | None, list[str]]:
+def work_through(
+    ledger: Ledger, wait: bool, note: Callable[[str], None], follow: Callable[[int], None]
+) -> tuple[int | None, list[str]]:
     """Train every recorded pack with pending cells that no live worker holds.
 
     Returns the signal that stopped it, if one did, and a line on each trouble with a pack's records or data, or with
     what this machine lacks, which leaves that pack to others. Looks again for as long as it finds work, since
-    holders die meanwhile; with `wait`, until every pack is done.
+    holders die meanwhile; with `wait`, until every pack is done. `follow` is told after each pack how many cells ended.
     """
     refused: dict[str, str] = {}  # packs that this worker cannot train, and why: it tries each once
     with StopRequest(signals=WORKER_SIGNALS) as stop:
@@ -37,7 +40,7 @@ def work_through(ledger: Ledger, wait: bool, note: Callable[[str], None]) -> tup
             outcomes: set[Outcome] = set()
             for request in ledger.requests():
                 options = PackOptions.of(ledger.root, request, _device(request))
-                outcomes |= _work_request(ledger, options, request, stop, note, refused)
+                outcomes |= _work_request(ledger, options, request, stop, note, follow, refused)
             if outcomes.isdisjoint(("complete", "failed")):
                 if not (wait and "held" in outcomes):
                     break
@@ -58,6 +61,7 @@ def _work_request(
     request: dict[str, Any],
     stop: StopRequest,
     note: Callable[[str], None],
+    follow: Callable[[int], None],
     refused: dict[str, str],
 ) -> set[Outcome]:
     """Take the request's open packs in their order; returns what happened to any of them."""
@@ -66,6 +70,9 @@ def _work_request(
         open_cells = [cell for cell in pack.cells if ledger.state(cell) == "pending"]
         if not open_cells or stop() or pack.id in refused:
             continue
+        step = checkpointed(ledger.pack_path(pack.id))
+        if step and holder_of(ledger.pack_path(pack.id) / "claim") is None:
+            note(f"pack {pack.id}: goes on at step {step:,}")
         try:
             outcome = run_pack(options, pack, stop, note)
         except (DataError, LedgerError, SpecError) as error:
@@ -76,6 +83,8 @@ def _work_request(
             record = ledger.record(cell)
             if outcome in ("complete", "failed") and record is not None:
                 note(describe(record))
+        if outcome in ("complete", "failed"):
+            follow(len(open_cells))
     return outcomes
 
 

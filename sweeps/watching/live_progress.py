@@ -5,6 +5,7 @@ On a terminal one line is redrawn; otherwise a line a minute. Each cell's top KL
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,34 +16,39 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from sweeps.durations import duration
+from sweeps.durations import percent, time_left
 from sweeps.grid.cell import Cell
 from sweeps.ledger.atomic_files import DamagedFileError
 from sweeps.ledger.ledger import Ledger, Pack, Record
-from sweeps.ledger.pack_progress import Pace
+from sweeps.ledger.pack_progress import FILE, Pace, checkpointed
 from sweeps.ledger.validation import is_untrained
 
 QUIET_SECONDS = 60.0  # between lines when stderr is no terminal
+SMOOTHING_SECONDS = 20.0  # of the speed, as packs end and others begin: or the ETA jumps
+CLOCK_SECONDS = 5.0  # that the clocks of two machines may differ
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Cells by state, and the speed of what runs now; model-steps count every member of a pack."""
+    """Cells by state, the share of all training steps that is done, and the time that the others take."""
 
     complete: int
     failed: int
     total: int
+    steps_done: float
     model_steps_per_second: float
     model_steps_left: float
 
     def line(self) -> str:
         """One line for a person."""
-        rate = self.model_steps_per_second
         if self.complete + self.failed == self.total:
             return f"{self.complete}/{self.total} cells" + (f", {self.failed} failed" if self.failed else "")
-        eta = duration(self.model_steps_left / rate) if rate > 0 else "unknown"
         failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.complete}/{self.total} cells{failed}, {rate:,.0f} model-steps/s, ETA {eta}"
+        done = f"{self.complete}/{self.total} cells{failed}, {percent(self.steps_done)} of the steps"
+        left, rate = self.model_steps_left, self.model_steps_per_second
+        if left == 0:
+            return f"{done}, evaluating"
+        return f"{done}, {rate:,.0f} model-steps/s, {time_left(left / rate if rate > 0 else None)}"
 
 
 def describe(record: Record) -> str:
@@ -59,7 +65,10 @@ def describe(record: Record) -> str:
 
 
 class Progress:
-    """Follows the cells of one run from a thread of its own, as a context; on_end is called with each that ends."""
+    """Follows the cells of one run from a thread of its own, as a context.
+
+    on_look is called at every look, about once a second, with the cells that have ended since the last.
+    """
 
     def __init__(
         self,
@@ -67,13 +76,16 @@ class Progress:
         cells: Sequence[Cell],
         packs: Sequence[Pack],
         console: Console,
-        on_end: Callable[[Record], None],
+        on_look: Callable[[Sequence[Record]], None],
     ) -> None:
-        self.ledger, self.console, self.packs, self.on_end = ledger, console, packs, on_end
+        self.ledger, self.console, self.packs, self.on_look = ledger, console, packs, on_look
         self.total = len(cells)
         self._open = dict.fromkeys(cell.id for cell in cells)
         self._by_state = {"complete": 0, "failed": 0, "diverged": 0}
         self._steps = {cell.id: cell.train.steps for cell in cells}
+        self._planned = sum(len(pack.cells) * self._pack_steps(pack) for pack in packs)
+        self._began = self._looked = time.time()
+        self._speed = 0.0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="progress", daemon=True)
 
@@ -102,15 +114,36 @@ class Progress:
             del self._open[record.cell.id]
         rate = left = 0.0
         for pack in self.packs:
-            waiting = [cell for cell in pack.cells if cell in self._open]
-            if not waiting:
+            if self._open.keys().isdisjoint(pack.cells):
                 continue
-            pace = Pace.read(self.ledger.pack_path(pack.id))
-            left += len(pack.cells) * (self._steps[waiting[0]] - (pace.step if pace else 0))
+            pace = self._pace(pack)
+            step = pace.step if pace else checkpointed(self.ledger.pack_path(pack.id))
+            left += len(pack.cells) * (self._pack_steps(pack) - step)
             rate += len(pack.cells) * (pace.steps_per_second if pace else 0.0)
-        states = self._by_state
-        snapshot = Snapshot(states["complete"], states["failed"] + states["diverged"], self.total, rate, left)
-        return snapshot, ended
+        self._follow_speed(rate)
+        states, done = self._by_state, 1 - left / self._planned if self._planned else 1.0
+        failed = states["failed"] + states["diverged"]
+        return Snapshot(states["complete"], failed, self.total, done, self._speed, left), ended
+
+    def _pack_steps(self, pack: Pack) -> int:
+        return next((self._steps[cell] for cell in pack.cells if cell in self._steps), 0)
+
+    def _pace(self, pack: Pack) -> Pace | None:
+        """Read how fast a pack goes; None where that was written before this run began, by a worker that is gone."""
+        folder = self.ledger.pack_path(pack.id)
+        try:
+            fresh = (folder / FILE).stat().st_mtime >= self._began - CLOCK_SECONDS
+        except OSError:
+            return None
+        return Pace.read(folder) if fresh else None
+
+    def _follow_speed(self, rate: float) -> None:
+        """Take a new reading into the smoothed speed; none between two packs leaves it as it is."""
+        now = time.time()
+        if rate > 0:
+            weight = 1 - math.exp(-(now - self._looked) / SMOOTHING_SECONDS) if self._speed > 0 else 1.0
+            self._speed += weight * (rate - self._speed)
+        self._looked = now
 
     def _follow(self) -> None:
         if not self.console.is_terminal:
@@ -126,7 +159,7 @@ class Progress:
             snapshot, ended = self.poll()
             for record in ended:
                 self._print(describe(record))
-                self.on_end(record)
+            self.on_look(ended)
             redraw(snapshot.line())
             if not self.console.is_terminal and time.monotonic() - said > QUIET_SECONDS:
                 self._print(snapshot.line())

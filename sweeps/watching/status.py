@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeps.durations import duration
+from sweeps.durations import duration, percent, time_left
 from sweeps.grid.cell import Cell
 from sweeps.ledger.claims import Holder, holder_of
 from sweeps.ledger.ledger import Ledger, Pack, Record, State
@@ -28,7 +28,8 @@ class Curve:
     """The cells that differ in rho and seed alone.
 
     counts: cells by state. running: packs that a live process trains. eta_seconds: None where nothing runs or its
-    speed is not known yet. last_activity: seconds since a file of these cells was written, None if none was.
+    speed is not known yet, 0 where all steps are done and the models are evaluated. steps_done: share of the steps of
+    pending cells that is done. last_activity: seconds since a file of these cells was written, None if none was.
     kl_top: median over seeds in nats per image by rho, ascending; None where no cell is complete. untrained: complete
     cells that are worse than independent pixels.
     """
@@ -40,13 +41,15 @@ class Curve:
     last_activity: float | None
     kl_top: list[tuple[float, float | None]]
     untrained: int = 0
+    steps_done: float = 0.0
 
     def lines(self, blocks: str) -> list[str]:
         """Two lines for a person; `blocks` are eight characters of rising height."""
         done = ", ".join(f"{n} {state}" for state, n in self.counts.items() if n)
         done += f" ({self.untrained} worse than independent pixels)" if self.untrained else ""
+        done += f" ({percent(self.steps_done)} of their steps done)" if self.steps_done > 0 else ""
         when = "" if self.last_activity is None else f"; last activity {duration(self.last_activity)} ago"
-        eta = f"; ETA {'unknown' if self.eta_seconds is None else duration(self.eta_seconds)}" if self.running else ""
+        eta = f"; {time_left(self.eta_seconds)}" if self.running else ""
         values = [kl for _, kl in self.kl_top if kl is not None]
         if not values:
             return [f"{self.name}: {done}{eta}{when}"]
@@ -108,11 +111,14 @@ def read_status(ledger: Ledger) -> Status:
 
 def _curve(ledger: Ledger, name: str, group: Sequence[Record], packs: Sequence[Pack], live: set[str]) -> Curve:
     steps = group[0].cell.train.steps
-    left = rate = 0.0
+    left = rate = planned = 0.0
     for pack in packs:
+        planned += len(pack.cells) * steps
         pace = Pace.read(ledger.pack_path(pack.id)) if pack.id in live else None
         left += len(pack.cells) * (steps - (pace.step if pace else checkpointed(ledger.pack_path(pack.id))))
         rate += len(pack.cells) * (pace.steps_per_second if pace else 0.0)
+    running = sum(pack.id in live for pack in packs)
+    eta = 0.0 if left == 0 else left / rate if rate > 0 else None
     states = [record.state for record in group]
     by_rho: dict[float, list[float]] = {}
     for record in group:
@@ -122,10 +128,11 @@ def _curve(ledger: Ledger, name: str, group: Sequence[Record], packs: Sequence[P
     return Curve(
         name=name,
         counts={state: states.count(state) for state in STATES},
-        running=sum(pack.id in live for pack in packs),
-        eta_seconds=left / rate if rate > 0 else None,
+        running=running,
+        eta_seconds=eta if running else None,
         last_activity=_since(_activity(ledger, group, packs)),
         kl_top=[(rho, statistics.median(found) if found else None) for rho, found in sorted(by_rho.items())],
+        steps_done=1 - left / planned if planned else 0.0,
         untrained=sum(record.result is not None and is_untrained(record.result) for record in group),
     )
 

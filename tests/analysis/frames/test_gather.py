@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis.frames.gather import MAX_NOTES, GatherError, columns, gather
-from analysis.reports.output import write_tables
+from analysis.frames.results_table import write_tables
 from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 import cli
 from analysis.critical.table import COLUMNS
+from analysis.frames.csv_text import without_unused
 from analysis.reports.critical import report
-from analysis.reports.output import without_unused
 from analysis.reports.plot_request import PlotRequest
 from sweeps.grid.cell import Cell
 

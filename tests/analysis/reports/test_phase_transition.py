@@ -11,9 +11,9 @@ import pytest
 
 from analysis.critical.table import COLUMNS
 from analysis.figures import style
+from analysis.frames.csv_text import without_unused
 from analysis.frames.gather import GatherError, gather
 from analysis.reports import output
-from analysis.reports.output import without_unused
 from analysis.reports.phase_transition import report as phase_transition_report
 from analysis.reports.plot_request import PlotRequest
 from analysis.summaries.summary import summarise

@@ -15,9 +15,9 @@ import pytest
 from matplotlib.mathtext import MathTextParser
 
 from analysis.frames.configurations import configurations
+from analysis.frames.csv_text import without_unused
 from analysis.frames.gather import GatherError, gather
 from analysis.reports import output
-from analysis.reports.output import without_unused
 from analysis.reports.plot_request import PlotRequest
 from analysis.reports.table import report as table_report
 from analysis.reports.table import tabulate

@@ -21,6 +21,7 @@ from hvae_core.data import load_dataset
 from sweeps.grid.sweep_spec import DataSource, SweepSpec
 from sweeps.ledger.claims import Claim
 from sweeps.ledger.ledger import Ledger, Pack
+from sweeps.ledger.pack_progress import checkpointed
 from sweeps.planning.pack_options import PackOptions
 from sweeps.planning.plan import plan_sweep, request_entry
 from sweeps.running.pack import run_pack
@@ -139,7 +140,7 @@ def test_data_that_are_gone_keep_no_worker_from_the_rest(
     entry = request_entry(lost, plan.packs(ledger), {"ll_examples": 0})
     ledger.add_request(entry, plan.cells)
     other.unlink()
-    signal_, troubles = work_through(ledger, True, lambda line: None)
+    signal_, troubles = work_through(ledger, True, lambda line: None, lambda ended: None)
     assert signal_ is None
     assert len(troubles) == 1
     assert "other.npz" in troubles[0]
@@ -172,5 +173,20 @@ def test_a_worker_that_does_not_wait_looks_again_after_work(
         return outcome
 
     monkeypatch.setattr("sweeps.running.worker.run_pack", train)
-    assert work_through(ledger, False, lambda line: None) == (None, [])
+    followed: list[int] = []
+    assert work_through(ledger, False, lambda line: None, followed.append) == (None, [])
+    assert sum(followed) == len(first.cells) + len(second.cells)
     assert {ledger.state(cell) for cell in (*first.cells, *second.cells)} == {"complete"}
+
+
+def test_a_worker_says_where_an_interrupted_pack_goes_on(ledger: Ledger, spec: SweepSpec) -> None:
+    first, _ = planned(ledger, spec)
+    options, said = PackOptions.of(ledger.root, ledger.requests()[0]), list[str]()
+    looks = iter([False, False, True])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hvae_core.training.trainer.LOOK_SECONDS", 0.0)
+        assert run_pack(options, first, lambda: next(looks, True)) == "stopped"
+    step = checkpointed(ledger.pack_path(first.id))
+    assert step > 0
+    work_through(ledger, False, said.append, lambda ended: None)
+    assert [line for line in said if "goes on" in line] == [f"pack {first.id}: goes on at step {step}"]

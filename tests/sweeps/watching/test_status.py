@@ -61,7 +61,7 @@ def test_what_runs_gives_the_time_that_is_left(ledger: Ledger, spec: SweepSpec) 
         assert curve.running == 1
         assert found.driver is not None
         assert found.driver.pid == os.getpid()
-        assert "ETA 10 s" in "\n".join(found.lines())
+        assert "4 pending (16 % of their steps done); ETA 10 s" in "\n".join(found.lines())
         assert f"run by process {os.getpid()}" in found.lines()[0]
     (curve,) = read_status(ledger).curves
     assert (curve.running, curve.eta_seconds) == (0, None), "a pace that nobody keeps up is none"
