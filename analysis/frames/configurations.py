@@ -5,6 +5,7 @@ Its name in words is `analysis.words.methods`'.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,10 @@ def configurations(frame: pd.DataFrame) -> list[Configuration]:
         for curve in curves(frame)
         for _, rows in curve.rows.groupby("rho", sort=False)
     ]
-    groups = list(dict.fromkeys(each.group for each in found))
-    variants = list(dict.fromkeys(each.curve.variant for each in found))
-    return sorted(found, key=lambda c: (groups.index(c.group), c.smoothed, variants.index(c.curve.variant), -c.rho))
+    groups = _positions(each.group for each in found)
+    variants = _positions(each.curve.variant for each in found)
+    return sorted(found, key=lambda c: (groups[c.group], c.smoothed, variants[c.curve.variant], -c.rho))
+
+
+def _positions(keys: Iterable[tuple[Any, ...]]) -> dict[tuple[Any, ...], int]:
+    return {key: i for i, key in enumerate(dict.fromkeys(keys))}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -43,7 +44,7 @@ class Curve:
         """The CURVE columns, by name."""
         return dict(zip(CURVE, self.key, strict=True))
 
-    @property
+    @cached_property
     def complete(self) -> pd.DataFrame:
         """Rows of cells that have results."""
         return self.rows[self.rows["state"] == "complete"]
@@ -73,12 +74,12 @@ class Curve:
         """Units D of the top layer."""
         return self.model.units[-1]
 
-    @property
+    @cached_property
     def model(self) -> Family:
         """Its architecture; nothing of a user's own is imported for it."""
         return recorded_model(*(self[name] for name in MODEL))
 
-    @property
+    @cached_property
     def seeds(self) -> str:
         """How many seeds are complete, over rho: `1 seed`, `3 seeds`, `1-3 seeds` where it varies."""
         counts = self.complete.groupby("rho")["seed"].nunique()
@@ -87,12 +88,12 @@ class Curve:
         low, high = int(counts.min()), int(counts.max())
         return f"{high} seed{'s' if high > 1 else ''}" if low == high else f"{low}–{high} seeds"
 
-    @property
+    @cached_property
     def devices(self) -> list[str]:
         """Devices that its complete cells were trained on; numbers of several agree within rounding only."""
         return sorted({str(device) for device in self.complete["device"].dropna()})
 
-    @property
+    @cached_property
     def kl_weight(self) -> float:
         """KL weight that annealing had reached when training ended; 1 where nothing says otherwise."""
         known = self.rows["kl_weight"].dropna().to_list() if "kl_weight" in self.rows else []

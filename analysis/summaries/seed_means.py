@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,9 @@ class TableRow:
     @classmethod
     def of(cls, one: Configuration) -> TableRow:
         """Measure a configuration that has complete cells."""
-        cells = one.curve.complete.sort_values("seed")
+        complete, names = one.curve.complete.astype(object), list(map(str, one.curve.complete))
+        cells = [dict(zip(names, values, strict=True)) for values in complete.itertuples(index=False, name=None)]
+        cells.sort(key=lambda cell: int(cell["seed"]))
         examples = {name: _examples(cells, name) for name in _bounds(cells)}
         bounds = {
             name: _mean(cells, name, f"{name}_se") if len(counts) < 2 else None for name, counts in examples.items()
@@ -71,11 +74,11 @@ class TableRow:
         layers = range(one.curve.model.depth, 0, -1)
         return cls(
             one,
-            tuple(map(int, cells["seed"])),
+            tuple(int(cell["seed"]) for cell in cells),
             {name: _mean(cells, name) for name in METRICS} | bounds,
             au="-".join(_median(cells, f"au_{i}") for i in layers),
             au_path="-".join(_median(cells, f"au_path_{i}") for i in layers),
-            at_floor=tuple(tuple(layers_at_floor(cell)) for _, cell in cells.iterrows()),
+            at_floor=tuple(tuple(layers_at_floor(cell)) for cell in cells),
             examples=examples,
         )
 
@@ -127,28 +130,29 @@ def _type(name: str) -> str:
     return "Int64" if name in _COUNTS or name.endswith("_n") else "float64"
 
 
-def _bounds(cells: pd.DataFrame) -> list[str]:
-    return [name for name in map(str, cells) if re.fullmatch(r"ll_\d+", name)]
+def _bounds(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [name for name in cells[0] if re.fullmatch(r"ll_\d+", name)]
 
 
 def _samples(name: str) -> int:
     return int(name.removeprefix("ll_"))
 
 
-def _examples(cells: pd.DataFrame, name: str) -> tuple[int, ...]:
+def _examples(cells: Sequence[Mapping[str, Any]], name: str) -> tuple[int, ...]:
     """Numbers of test images of a bound; that of L_100 is `ll_examples` unless it was taken again later."""
-    there = cells[cells[name].notna()]
-    counts = there.get(f"{name}_examples", pd.Series(pd.NA, index=there.index, dtype="Int64"))
-    if name == "ll_100" and "ll_examples" in there:
-        counts = counts.fillna(there["ll_examples"])
-    return tuple(sorted({int(count) for count in counts.dropna()}))
+    counts: list[Any] = []
+    for cell in cells:
+        if pd.notna(cell[name]):
+            count = cell.get(f"{name}_examples", pd.NA)
+            counts.append(cell.get("ll_examples", pd.NA) if pd.isna(count) and name == "ll_100" else count)
+    return tuple(sorted({int(count) for count in counts if pd.notna(count)}))
 
 
-def _known(cells: pd.DataFrame, name: str) -> list[float]:
-    return [float(value) for value in cells[name].dropna()] if name in cells else []
+def _known(cells: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    return [float(cell[name]) for cell in cells if name in cell and pd.notna(cell[name])]
 
 
-def _mean(cells: pd.DataFrame, name: str, error: str = "") -> Mean | None:
+def _mean(cells: Sequence[Mapping[str, Any]], name: str, error: str = "") -> Mean | None:
     values, errors = _known(cells, name), _known(cells, error)
     if not values:
         return None
@@ -158,6 +162,6 @@ def _mean(cells: pd.DataFrame, name: str, error: str = "") -> Mean | None:
     return Mean(mean, sd, math.fsum(errors) / len(errors) if errors else math.nan, len(values))
 
 
-def _median(cells: pd.DataFrame, name: str) -> str:
+def _median(cells: Sequence[Mapping[str, Any]], name: str) -> str:
     values = _known(cells, name)
-    return f"{pd.Series(values).median():g}" if values else "?"
+    return f"{statistics.median(values):g}" if values else "?"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analysis.frames.configurations import Configuration
@@ -75,9 +75,11 @@ def lay_out(rows: Sequence[TableRow], left_out: Sequence[str], context: Sequence
     columns += [(_heading(rows, name), True) for name in bounds]
     table = Table(", ".join(title), _sentences(rows, bounds), columns, context=list(context))
     best = _best(rows)
+    most = max(len(row.seeds) for row in rows)
+    one_choice = {name: _one_choice(rows, name) > 0 for name in bounds}
     previous = one["model"]
     for row, marked, (name, others) in zip(rows, best, names_in_words(group, IN_COLUMNS), strict=True):
-        notes = _footnotes(row, rows, bounds)
+        notes = _footnotes(row, most, one_choice)
         table.footnotes += [text for text in notes if text not in table.footnotes]
         cells: list[str | Number] = [row.configuration["model"]] if several else []
         cells.append(", ".join([" + ".join(name), *others]))
@@ -173,8 +175,11 @@ def _one_choice(rows: Sequence[TableRow], name: str) -> int:
     return numbers.pop() if len(numbers) == 1 else 0
 
 
-def _footnotes(row: TableRow, rows: Sequence[TableRow], bounds: Sequence[str]) -> list[str]:
-    """Say what a reader of this row must know."""
+def _footnotes(row: TableRow, most: int, one_choice: Mapping[str, bool]) -> list[str]:
+    """Say what a reader of this row must know, where other rows have up to `most` seeds.
+
+    one_choice: for each bound of the table, whether all rows have it on the same number of images.
+    """
     one, notes = row.configuration, []
     if one.curve.unfinished:
         notes.append(f"KL annealing not finished: its weight had reached {one.curve.unfinished} at the last step")
@@ -182,19 +187,18 @@ def _footnotes(row: TableRow, rows: Sequence[TableRow], bounds: Sequence[str]) -
         notes.append(f"the KL of {layers} lies at the free-bits floor (within 5 %, or below): no evidence of use")
     if len(one.curve.devices) > 1:
         notes.append(f"seeds from different devices ({', '.join(one.curve.devices)})")
-    most = max(len(other.seeds) for other in rows)
     if len(row.seeds) < most:
         notes.append(f"{len(row.seeds)} seed{'s' if len(row.seeds) > 1 else ''}, where others have up to {most}")
-    for name in ("elbo", *bounds):
+    for name in ("elbo", *one_choice):
         value = row.numbers[name]
         if value and value.n < len(row.seeds):
             notes.append(f"{_bound(name)} of {value.n} of {len(row.seeds)} seeds")
-    for name in bounds:
+    for name, comparable in one_choice.items():
         counts = row.examples[name]
         if len(counts) > 1:
             numbers = " and ".join(f"{count:,}" for count in counts)
             notes.append(f"no {_bound(name)}: its seeds are on different choices of images ({numbers})")
-        elif counts and not _one_choice(rows, name):
+        elif counts and not comparable:
             notes.append(f"{_bound(name)} on {_images(counts[0])}: not to be compared with that on others")
     return notes
 
