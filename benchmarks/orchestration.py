@@ -66,7 +66,7 @@ def sweep(trials: int, keep: bool) -> tuple[float, float, float]:
         plan = plan_sweep(ledger, spec)
         packs = plan.packs(ledger, 1)
         ledger.add_request(request_entry(spec, packs, {}), plan.cells)
-        job = PackOptions(folder, references=((data.checksum, data.reference),), ll_examples=50)
+        job = PackOptions(folder, references=((data.name, data.checksum, data.reference),), ll_examples=50)
         began = time.perf_counter()
         config = ray.tune.TuneConfig
         kept_or_not = mock.patch("ray.tune.TuneConfig", lambda **given: config(**{**given, "reuse_actors": keep}))

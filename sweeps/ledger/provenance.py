@@ -15,7 +15,10 @@ PACKAGES = ("hvae-sweep", "torch", "numpy", "ray", "pandas")
 
 @functools.cache
 def git_state() -> tuple[str | None, bool | None]:
-    """Commit of the source tree that runs and whether it was modified; (None, None) outside a checkout."""
+    """Commit of the code that runs, and whether it was modified: of its checkout, or of the one a wheel was built from.
+
+    (None, None) where neither is known.
+    """
     here = Path(__file__).resolve().parents[1]
 
     def git(*arguments: str) -> str:
@@ -24,10 +27,19 @@ def git_state() -> tuple[str | None, bool | None]:
 
     try:
         if Path(git("rev-parse", "--show-toplevel")).resolve() != here.parent:
-            return None, None  # installed inside some other project's checkout
+            return _built_from(here)  # installed inside some other project's checkout
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.SubprocessError):
+        return _built_from(here)
+
+
+def _built_from(package: Path) -> tuple[str | None, bool | None]:
+    """Read what setup.py wrote into the wheel."""
+    try:
+        sha, _, modified = (package / "commit.txt").read_text().strip().partition("-")
+    except (OSError, UnicodeDecodeError):
         return None, None
+    return sha, modified == "dirty"
 
 
 @functools.cache

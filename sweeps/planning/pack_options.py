@@ -20,7 +20,7 @@ class PackOptions:
 
     root: str
     data_dir: str | None = None
-    references: tuple[tuple[str, str], ...] = ()  # (content checksum, what loads it)
+    references: tuple[tuple[str, str, str], ...] = ()  # (name, content checksum, what loads it)
     eval_every: int = 0
     ll_examples: int = 500
     keep: Literal["weights", "none"] = "weights"
@@ -35,7 +35,7 @@ class PackOptions:
         return cls(
             root=str(root),
             data_dir=settings.get("data_dir"),
-            references=tuple((source["checksum"], source["reference"]) for source in data),
+            references=tuple((source["name"], source["checksum"], source["reference"]) for source in data),
             eval_every=settings.get("eval_every", cls.eval_every),
             ll_examples=settings.get("ll_examples", cls.ll_examples),
             keep=settings.get("keep", cls.keep),
@@ -50,19 +50,22 @@ class PackOptions:
         return cls(**{**values, **pairs})
 
 
-def options_by_data(ledger: Ledger, data_dir: Path | None = None, device: str = "cpu") -> dict[str, PackOptions]:
-    """Return how to load each data set that the directory's requests name, by the checksum of its content."""
-    found: dict[str, PackOptions] = {}
+def options_by_data(
+    ledger: Ledger, data_dir: Path | None = None, device: str = "cpu"
+) -> dict[tuple[str, str], PackOptions]:
+    """Return how to load each data set that the directory's requests name, by its name and checksum."""
+    found: dict[tuple[str, str], PackOptions] = {}
     for request in ledger.requests():
         options = PackOptions.of(ledger.root, request, device)
         options = options if data_dir is None else replace(options, data_dir=str(data_dir))
-        found |= {source["checksum"]: options for source in request["request"]["data"]}
+        found |= {(source["name"], source["checksum"]): options for source in request["request"]["data"]}
     return found
 
 
 def load_data(options: PackOptions, cell: Cell) -> Dataset:
     """Load a cell's data from where the request found it; raises DataError if its content has changed."""
-    reference = dict(options.references).get(cell.checksum, f"{cell.dataset}:{cell.source}")
+    known = {(name, checksum): reference for name, checksum, reference in options.references}  # two names, one content
+    reference = known.get((cell.dataset, cell.checksum), f"{cell.dataset}:{cell.source}")
     directory = Path(options.data_dir) if options.data_dir else None
     if cell.source == "npz" and not Path(reference).is_file():
         moved = load_moved(Path(reference), cell.binarise, cell.checksum, Path(options.root), directory)

@@ -33,7 +33,7 @@ def pictures(ledger: Ledger, cell_id: str, count: int = 10, seed: int = 0) -> Pi
     """
     trained = load_cell(ledger.cell_path(cell_id))
     model = trained.model
-    options = options_by_data(ledger).get(trained.cell.checksum, PackOptions(str(ledger.root)))
+    options = options_by_data(ledger).get((trained.cell.dataset, trained.cell.checksum), PackOptions(str(ledger.root)))
     data = load_data(options, trained.cell)
     generator = torch.Generator().manual_seed(seed)
     dtype = next(model.parameters()).dtype

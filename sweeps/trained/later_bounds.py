@@ -80,7 +80,10 @@ class LaterBound:
             done = self.ledger.evaluations(cell.id).get(self.samples)
             if record.state != "complete" or (done is not None and done["asked"] >= self.examples):
                 continue
-            if (self.ledger.cell_path(cell.id) / "weights.safetensors").is_file() and cell.checksum in self._options:
+            if (self.ledger.cell_path(cell.id) / "weights.safetensors").is_file() and (
+                cell.dataset,
+                cell.checksum,
+            ) in self._options:
                 key = (cell.checksum, cell.binarise, cell.model, cell.train.precision)
                 found.setdefault(key, []).append(cell)
             else:
@@ -90,7 +93,7 @@ class LaterBound:
         return [cells[i : i + MAX_STACK] for cells in found.values() for i in range(0, len(cells), MAX_STACK)]
 
     def _images(self, cell: Cell) -> torch.Tensor:
-        options = self._options[cell.checksum]
+        options = self._options[cell.dataset, cell.checksum]
         test = load_data(options, cell).test
         return torch.from_numpy(test[choose_examples(len(test), self.examples)]).to(options.device)
 
@@ -100,7 +103,7 @@ class LaterBound:
         states = [model.state_dict() for model in models]
         model = build(cells[0].model, models[0].image, [0] * len(cells), dtype_of(models[0]))
         model.load_state_dict({name: torch.cat([state[name] for state in states]) for name in states[0]})
-        return model.to(self._options[cells[0].checksum].device)
+        return model.to(self._options[cells[0].dataset, cells[0].checksum].device)
 
 
 def _place(cell: Cell) -> tuple[object, ...]:

@@ -30,7 +30,7 @@ class CrashError(BaseException):
 
 
 def job_of(ledger: Ledger, spec: SweepSpec) -> PackOptions:
-    references = ((spec.data[0].checksum, spec.data[0].reference),)
+    references = ((spec.data[0].name, spec.data[0].checksum, spec.data[0].reference),)
     return PackOptions(str(ledger.root), references=references, ll_examples=7, eval_every=1)
 
 

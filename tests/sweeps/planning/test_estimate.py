@@ -97,7 +97,9 @@ def test_wall_time_lies_between_the_bounds_of_any_schedule(seconds: list[float],
 
 def test_timed_steps_fill_what_complete_cells_leave_open(ledger: Ledger, spec: SweepSpec, result: Make) -> None:
     """In a process of its own, real steps: a positive time, used only for the shape that nothing tells of."""
-    options = PackOptions(str(ledger.root), references=((spec.data[0].checksum, spec.data[0].reference),))
+    options = PackOptions(
+        str(ledger.root), references=((spec.data[0].name, spec.data[0].checksum, spec.data[0].reference),)
+    )
     record(ledger, spec, result, seconds=1.2)
     other = replace(spec, trains=(replace(spec.trains[0], batch_size=9),))
     for wanted, asked, basis in ((spec, {}, "complete cells"), (other, {"mlp2x3h6"}, "timed steps")):

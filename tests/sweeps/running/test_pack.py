@@ -27,7 +27,11 @@ from sweeps.running.pack import run_pack, tidy
 
 @pytest.fixture
 def options(ledger: Ledger, spec: SweepSpec) -> PackOptions:
-    return PackOptions(str(ledger.root), references=((spec.data[0].checksum, spec.data[0].reference),), ll_examples=7)
+    return PackOptions(
+        str(ledger.root),
+        references=((spec.data[0].name, spec.data[0].checksum, spec.data[0].reference),),
+        ll_examples=7,
+    )
 
 
 @pytest.fixture

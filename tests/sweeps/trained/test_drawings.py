@@ -19,7 +19,10 @@ def trained(ledger: Ledger, spec: SweepSpec) -> Ledger:
     plan = plan_sweep(ledger, spec)
     packs = plan.packs(ledger)
     ledger.add_request(request_entry(spec, packs, {}), plan.cells)
-    run_pack(PackOptions(str(ledger.root), references=((spec.data[0].checksum, spec.data[0].reference),)), packs[0])
+    run_pack(
+        PackOptions(str(ledger.root), references=((spec.data[0].name, spec.data[0].checksum, spec.data[0].reference),)),
+        packs[0],
+    )
     return ledger
 
 

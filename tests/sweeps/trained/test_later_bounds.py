@@ -25,7 +25,12 @@ def trained(ledger: Ledger, spec: SweepSpec) -> Ledger:
     packs = plan.packs(ledger)
     ledger.add_request(request_entry(spec, packs, {}), plan.cells)
     for pack in packs:
-        run_pack(PackOptions(str(ledger.root), references=((spec.data[0].checksum, spec.data[0].reference),)), pack)
+        run_pack(
+            PackOptions(
+                str(ledger.root), references=((spec.data[0].name, spec.data[0].checksum, spec.data[0].reference),)
+            ),
+            pack,
+        )
     return ledger
 
 
