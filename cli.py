@@ -36,7 +36,7 @@ from sweeps.ledger.clean import KINDS
 from sweeps.ledger.locate import ledger_at, results_at
 from sweeps.ledger.validation import is_untrained
 from sweeps.loggers.registry import check_loggers
-from sweeps.options import values
+from sweeps.options import completion, values
 from sweeps.options.click_commands import CONTEXT, Group, console, fail, layer_options, setting, spelled, together
 from sweeps.options.declared import DATASETS, MODEL, OBJECTIVE, OU_SAMPLES, RUNNING, TRAINING, axis, rho_setting
 from sweeps.options.request import grid_models, method_objectives, resolved, rho_objectives, run_settings, sweep_spec
@@ -114,6 +114,7 @@ def rho(ctx: click.Context, /, **given: Any) -> int:
         multiple=True,
         default=["vae", "hvae"],
         metavar="METHOD...",
+        shell_complete=completion.methods,
         help="vae, hvae, hvae-ratio, kl-anneal, free-bits, iwae, or parts joined by +: hvae+kl-anneal.",
     ),
     rho_setting("0.8"),
@@ -352,7 +353,7 @@ def status(directory: str, watch: bool, as_json: bool) -> None:
 
 
 @sweep.command(examples=["hvae-sweep show results/cells/<id>", "hvae-sweep show 1f3a --out results/"])
-@click.argument("cell")
+@click.argument("cell", shell_complete=completion.cells)
 @setting("--out", type=click.Path(), default="results", help="Results directory in which a bare id is looked up.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(cell: str, out: str, as_json: bool) -> None:

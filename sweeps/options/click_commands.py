@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich_click import RichCommand, RichGroup, RichOptionPanel
 
@@ -25,6 +26,7 @@ from sweeps.options import values
 from sweeps.options.presets import PRESETS, QUICK
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
+COMPLETION = ("_HVAE_SWEEP_COMPLETE", "_HVAE_PLOT_COMPLETE")
 NOT_IN_CONFIG = {"config", "dry_run", "as_json", "plan_only", "workers", "probe", "help"}
 OPTION_PANELS = {
     "Science": (
@@ -68,7 +70,16 @@ class Command(RichCommand):
             if isinstance(param, click.Option) and param.multiple
             for name in param.opts
         }
+        ctx.meta["typed"] = tuple(args)
         return super().parse_args(ctx, values.spread(args, lists))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the second and later values of a list option too: click knows of the first alone."""
+        last = next((word for word in reversed(ctx.meta.get("typed", ())) if word.startswith("-")), None)
+        for param in self.params:
+            if isinstance(param, click.Option) and param.multiple and last in param.opts and incomplete[:1] != "-":
+                return param.shell_complete(ctx, incomplete)
+        return super().shell_complete(ctx, incomplete)
 
 
 class Group(RichGroup):
@@ -81,7 +92,8 @@ class Group(RichGroup):
         for note in misspelt(self, os.environ):
             click.echo(note, err=True)
         typed = args[0] if args else kwargs.get("args")
-        if not (sys.argv[1:] if typed is None else typed):
+        completing = any(name in os.environ for name in COMPLETION)  # the shell asks without arguments
+        if not completing and not (sys.argv[1:] if typed is None else typed):
             with redirect_stdout(sys.stderr):
                 super().main(["--help"], kwargs.get("prog_name"), standalone_mode=False)
             sys.exit(USAGE)

@@ -9,6 +9,7 @@ import click
 
 from sweeps.grid.declared import BY_NAME, names
 from sweeps.loggers.registry import LOGGERS
+from sweeps.options import completion
 from sweeps.options.click_commands import setting, together
 
 MODEL = setting("--model", multiple=True, default=["mlp4x40"], metavar="MODEL...", help="mlp4x40, mlp64-32-16-8 ...")
@@ -18,6 +19,7 @@ DATASETS = setting(
     default=["mnist"],
     metavar="DATA...",
     help="Names, name:source, or paths of .npz files.",
+    shell_complete=completion.datasets,
 )
 
 
