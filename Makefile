@@ -1,12 +1,13 @@
 # make install   .venv with hvae-sweep and hvae-plot in it
 # make demo      the whole tool in minutes on two CPU cores: sweep, figure
-# make test      lint, types, tests
+# make test      lint, types, docs, tests
+# make docs      the pages of docs/ as a site, docs/_build/html; a broken link is an error
 # make test-faults   kills, full disks, damaged and hostile directories: half an hour at most
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: install demo test test-faults lint types unit clean
+.PHONY: install demo test test-faults lint types docs unit clean
 
 install: .venv/installed
 
@@ -15,7 +16,7 @@ demo: install
 	$(BIN)/hvae-plot phase-transition results/quick
 	@echo "The figure: results/quick/figures/phase-transition.png"
 
-test: lint types unit
+test: lint types docs unit
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -23,6 +24,9 @@ lint: .venv/installed-dev
 
 types: .venv/installed-dev
 	$(BIN)/mypy
+
+docs: .venv/installed-dev
+	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 
 unit: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q
@@ -43,4 +47,4 @@ test-faults: .venv/installed-dev
 	@touch $@
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build docs/_build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
