@@ -318,7 +318,7 @@ def test_a_complete_request_writes_nothing_and_a_full_disk_costs_no_result(
         "sweeps.ledger.atomic_files",
         "sweeps.ledger.ledger",
         "sweeps.running.driver",
-        "analysis.reports.output",
+        "analysis.frames.results_table",
     ):
         monkeypatch.setattr(f"{module}.write_bytes", refuse)
     again = sweep("rho", *TINY, "--datasets", "bars.npz")

@@ -15,6 +15,8 @@ from hvae_core.data.formats import DataError
 
 ENV_DIR = "HVAE_DATA_DIR"
 
+TORCHVISION = {"mnist": "MNIST/raw", "omniglot": "omniglot-py"}  # where datasets.MNIST(DIR) puts its files
+
 _MNIST_LICENCE = "CC BY-SA 3.0 (LeCun, Cortes & Burges)"
 
 
@@ -233,8 +235,12 @@ def search_path(data_dir: Path | None, cache: Path) -> tuple[Path, ...]:
 
 
 def find_file(path: Iterable[Path], folder: str, name: str) -> Path | None:
-    """Return the first of <dir>/<folder>/<name> and <dir>/<name> that is there, plain or with .gz; else None."""
-    for place in (place for base in path for place in (base / folder, base)):
+    """Return the first of <dir>/<folder>/<name> and <dir>/<name> that is there, plain or with .gz; else None.
+
+    Last in each directory is the folder in which torchvision keeps the same files.
+    """
+    folders = [folder, "", *([TORCHVISION[folder]] if folder in TORCHVISION else [])]
+    for place in (base / inner for base in path for inner in folders):
         for candidate in (place / name, place / f"{name}.gz"):
             if is_file(candidate):
                 return candidate

@@ -140,7 +140,9 @@ def test_files_that_lie_elsewhere_are_copied_to_where_they_are_asked_for(
 
 
 def test_files_lie_in_the_folder_or_in_the_directory_itself(tmp_path: Path) -> None:
-    for folder, names in ((tmp_path, [f"{name}.gz" for name in IDX]), (tmp_path / "mnist", IDX)):
+    """Torchvision's own folder comes last, so that the loop finds each new place before the last one."""
+    torchvision = tmp_path / "MNIST" / "raw"
+    for folder, names in ((torchvision, IDX), (tmp_path, [f"{name}.gz" for name in IDX]), (tmp_path / "mnist", IDX)):
         files = touch(folder, *names)
         assert fetch_dataset("mnist:grey", tmp_path) == files
 
