@@ -178,8 +178,8 @@ def fetch_dataset(reference: str, data_dir: Path | None = None) -> tuple[Path, .
 
 
 def _copied(file: Path, base: Path, folder: str) -> Path:
-    """Copy a file into <base>/<folder>, unless it lies there or in base; raises DataError."""
-    if file.parent in (base, base / folder):
+    """Copy a file into <base>/<folder>, unless it is found in base as it is; raises DataError."""
+    if sources.find_file([base], folder, file.name) == file:
         return file
     copy = base / folder / file.name
     part = copy.with_name(f".{copy.name}.{os.getpid()}")
