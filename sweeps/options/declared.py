@@ -12,13 +12,19 @@ from sweeps.loggers.registry import LOGGERS
 from sweeps.options import completion
 from sweeps.options.click_commands import setting, together
 
-MODEL = setting("--model", multiple=True, default=["mlp4x40"], metavar="MODEL...", help="mlp4x40, mlp64-32-16-8 ...")
+MODEL = setting(
+    "--model",
+    multiple=True,
+    default=["mlp4x40"],
+    metavar="MODEL...",
+    help="Architectures: mlp4x40 is 4 stochastic layers of 40 units.",
+)
 DATASETS = setting(
     "--datasets",
     multiple=True,
     default=["mnist"],
     metavar="DATA...",
-    help="Names, name:source, or paths of .npz files.",
+    help="Data sets: mnist, glyphs, omniglot, name:source, or paths of .npz files.",
     shell_complete=completion.datasets,
 )
 
@@ -50,26 +56,44 @@ OBJECTIVE = together(
     declared("iwae_k"),
 )
 TRAINING = together(
-    setting("--seeds", multiple=True, default=["1"], metavar="N|SEEDS", help="A count, or the seeds: 0,1,7 or 4:9."),
+    setting(
+        "--seeds",
+        multiple=True,
+        default=["1"],
+        metavar="N|SEEDS",
+        help="Number of seeds, or a list of them: 0,1,7 or 4:9.",
+    ),
     *(axis(name) if name in AXES else declared(name) for name in names("train")),
     declared("binarise"),
-    setting("--data-dir", type=click.Path(), help="Where data files lie."),
-    setting("--eval-every", type=int, default=0, help="Steps between evaluations on validation images; 0: at the end."),
-    setting("--ll-examples", type=int, default=500, help="Test images for the bound L_100; 0: leave it out."),
+    setting("--data-dir", type=click.Path(), help="Directory of the data files."),
+    setting(
+        "--eval-every",
+        type=int,
+        default=0,
+        help="Evaluate on validation images every so many steps; 0: at the end only.",
+    ),
+    setting("--ll-examples", type=int, default=500, help="Number of test images for the bound L_100; 0 skips it."),
 )
 RUNNING = together(
-    setting("--out", type=click.Path(), default="results", help="Results directory; what is complete there stays."),
-    setting("--keep", type=click.Choice(("weights", "none")), default="weights", help="What to keep of a model."),
-    setting("--pack", default="auto", metavar="auto|N", help="Models that train together as one stacked model."),
-    setting("--gpus-per-trial", type=float, help="GPUs of each trial.  [default: 1 where there are GPUs]"),
-    setting("--cpus-per-trial", type=int, default=1, help="CPU cores of each trial."),
+    setting(
+        "--out",
+        type=click.Path(),
+        default="results",
+        help="Results directory. Models that are complete there are not trained again.",
+    ),
+    setting(
+        "--keep", type=click.Choice(("weights", "none")), default="weights", help="Keep each model's weights, or none."
+    ),
+    setting("--pack", default="auto", metavar="auto|N", help="How many models train together as one stack."),
+    setting("--gpus-per-trial", type=float, help="GPUs per trial.  [default: 1 where there are GPUs]"),
+    setting("--cpus-per-trial", type=int, default=1, help="CPU cores per trial."),
     setting(
         "--address",
         environment=["RAY_ADDRESS"],
         default="local",
-        help="local: a Ray of our own; auto or HOST:PORT: one that runs.",
+        help="local starts Ray on this machine; auto or HOST:PORT connects to a running Ray.",
     ),
-    setting("--max-failures", type=int, default=2, help="How often a trial whose worker died is started again."),
+    setting("--max-failures", type=int, default=2, help="How often to restart a trial whose worker died."),
     setting("--fail-fast", is_flag=True, help="Stop at the first cell that fails or diverges, or worker that dies."),
     setting("--log", type=click.Choice(LOGGERS), multiple=True, help="Write each cell that ends as a run there too."),
     setting("--retry-failed", is_flag=True, help="Run failed and diverged cells again."),
