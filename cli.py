@@ -32,6 +32,7 @@ from sweeps.cluster.slurm import has_gpus
 from sweeps.cluster.submissions import BACKENDS, Backend, Submission, new_name
 from sweeps.cluster.submit import SubmitCommand, plan_request, scheduler_options, script_of, submit_job
 from sweeps.errors import ERROR, SIGNAL
+from sweeps.grid.declared import BY_NAME
 from sweeps.ledger.clean import KINDS
 from sweeps.ledger.locate import ledger_at, results_at
 from sweeps.ledger.validation import is_untrained
@@ -78,8 +79,15 @@ def sweep() -> None:
     MODEL,
     DATASETS,
     rho_setting("0:1:0.05"),
-    setting("--refine", type=float, metavar="WIDTH", help="Add rho values and seeds until rho_c is known to WIDTH."),
-    setting("--budget", type=click.IntRange(1), metavar="CELLS", help="With --refine: most cells of the whole sweep."),
+    setting(
+        "--refine", type=float, metavar="WIDTH", help="Add rho values and seeds until the interval of rho_c is +-WIDTH."
+    ),
+    setting(
+        "--budget",
+        type=click.IntRange(1),
+        metavar="CELLS",
+        help="With --refine: largest number of cells of the whole sweep.",
+    ),
     OBJECTIVE,
     TRAINING,
     RUNNING,
@@ -90,7 +98,7 @@ def rho(ctx: click.Context, /, **given: Any) -> int:
     """Sweep the smoothing rho, as in the paper's Figure 1.
 
     The same command again trains exactly what is missing. With --refine the sweep starts with a few rho values and
-    three seeds and places the others, round by round, where the top layer comes out of use.
+    three seeds, and adds others round by round where the top layer collapses.
     """
     if given["refine"] is None:
         if given["budget"] is not None:
@@ -119,9 +127,14 @@ def rho(ctx: click.Context, /, **given: Any) -> int:
     ),
     rho_setting("0.8"),
     OU_SAMPLES,
-    setting("--kl-anneal", metavar="A:B", help="KL weight 0 for A steps, up to 1 over B more; 1%:50% of the run."),
-    setting("--free-bits", multiple=True, metavar="NATS...", help="Floors under each layer's KL, one model for each."),
-    setting("--iwae-k", type=int, default=5, help="Importance samples of iwae."),
+    setting("--kl-anneal", metavar="A:B", help=BY_NAME["kl_anneal"].help),
+    setting(
+        "--free-bits",
+        multiple=True,
+        metavar="NATS...",
+        help="Free bits: minimum KL of each layer, in nats; one model for each value.",
+    ),
+    setting("--iwae-k", type=int, default=5, help="Importance samples of the method iwae."),
     TRAINING,
     RUNNING,
     layer_options("methods"),
@@ -164,18 +177,29 @@ def depth_width(**given: Any) -> int:
 )
 @together(
     rho_setting("0.6:1:0.02"),
-    setting("--seeds", multiple=True, default=["3"], metavar="N|SEEDS", help="A count, or the seeds: 0,1,7 or 4:9."),
+    setting(
+        "--seeds",
+        multiple=True,
+        default=["3"],
+        metavar="N|SEEDS",
+        help="Number of seeds, or a list of them: 0,1,7 or 4:9.",
+    ),
     axis("steps", 6000),
     axis("batch_size", 64),
     axis("lr", 3e-3),
-    setting("--eval-every", type=int, default=0, help="Steps between evaluations on validation images; 0: at the end."),
+    setting(
+        "--eval-every",
+        type=int,
+        default=0,
+        help="Evaluate on validation images every so many steps; 0: at the end only.",
+    ),
     RUNNING,
 )
 def calibrate(**given: Any) -> int:
-    """Train linear models whose critical rho is known, to check the whole tool: hvae-plot calibration shows it.
+    """Train linear models whose critical rho is known in closed form, to check this tool.
 
-    The solvable two-layer model (one mode, and a cascade of eight) for several lambda/s^2, K and beta, through the
-    same smoothing, objective, trainer and estimators as every other model. Minutes on two CPU cores.
+    Two-layer linear models with one mode and with eight, for several lambda/s^2, K and beta, run through the same
+    code as every other model. It takes minutes on two CPU cores. Draw the comparison with hvae-plot calibration.
     """
     from sweeps.options.calibration import MODELS, PACK, coins, objectives
 
@@ -190,12 +214,13 @@ def calibrate(**given: Any) -> int:
 
 @sweep.command(examples=["hvae-sweep work results/", "hvae-sweep work results/ --no-wait"])
 @click.argument("directory", type=click.Path())
-@click.option("--wait/--no-wait", default=True, help="Wait for packs that other workers hold.")
+@click.option("--wait/--no-wait", default=True, help="Wait for the models that other workers are training.")
 def work(directory: str, wait: bool) -> int:
-    """Train the packs of the requests recorded in DIRECTORY until none is left, as one worker.
+    """Run one worker, which trains what was recorded in DIRECTORY with --plan-only until nothing is left.
 
-    No Ray. Any number may run at once, on any hosts that share the directory. With --no-wait, what others hold at the
-    end is theirs and counts in no exit status. SIGUSR1, as SIGTERM, lets it write a checkpoint and stop: exit 138.
+    It does not use Ray. Run as many workers as you like, on any hosts that share the directory. With --no-wait it
+    leaves while other workers still train, and its exit status does not count their models. On SIGUSR1 or SIGTERM it
+    writes a checkpoint and stops (exit status 138 or 143).
     """
     from analysis.adaptive.rounds import plan_next
     from analysis.frames.results_table import ResultsTable
@@ -228,19 +253,23 @@ def work(directory: str, wait: bool) -> int:
         "hvae-sweep submit --ray --nodes 2 --dry-run -- methods --preset table4",
     ],
 )
-@click.option("--backend", type=click.Choice(BACKENDS), default="slurm", help="ray-job: a Ray that runs, RAY_ADDRESS.")
-@click.option("--array", type=click.IntRange(1, 10_000), help="Elements of a Slurm job array.  [default: 1]")
-@click.option("--ray", is_flag=True, help="Not an array but one exclusive Slurm allocation with a Ray over its nodes.")
-@click.option("--dry-run", is_flag=True, help="Print the script; record and submit nothing.")
+@click.option(
+    "--backend", type=click.Choice(BACKENDS), default="slurm", help="ray-job submits to the Ray cluster at RAY_ADDRESS."
+)
+@click.option("--array", type=click.IntRange(1, 10_000), help="Number of elements of a Slurm job array.  [default: 1]")
+@click.option(
+    "--ray", is_flag=True, help="Start Ray over the nodes of one exclusive Slurm allocation, instead of a job array."
+)
+@click.option("--dry-run", is_flag=True, help="Print the batch script; record and submit nothing.")
 @click.argument("others", nargs=-1, type=click.UNPROCESSED, metavar="[SCHEDULER'S OPTIONS] -- REQUEST")
 @click.pass_context
 def submit(
     ctx: click.Context, backend: Backend, array: int | None, ray: bool, dry_run: bool, others: tuple[str, ...]
 ) -> None:
-    """Submit a request, `rho ...`, `methods ...` or `depth-width ...`, to a cluster's scheduler.
+    """Submit a sweep, `rho ...`, `methods ...` or `depth-width ...`, to a cluster's scheduler.
 
-    Other long options go to the scheduler as they are: --partition gpu --gres gpu:1 --time 4:00:00. Each element of
-    an array is one worker; all share the packs of the request.
+    Other long options are passed to the scheduler: --partition gpu --gres gpu:1 --time 4:00:00. Each element of a job
+    array is one worker, and the workers divide the models among themselves.
     """
     if ray and array:
         raise SpecError(f"array: {array} is not allowed with --ray, which is one job; give it --nodes")
@@ -267,7 +296,7 @@ def submit(
 @sweep.command(examples=["hvae-sweep cancel results/", "hvae-sweep status results/    # what runs, before"])
 @click.argument("directory", type=click.Path())
 def cancel(directory: str) -> None:
-    """Cancel what was submitted for DIRECTORY and may still run; its workers write checkpoints first."""
+    """Cancel the jobs submitted for DIRECTORY that are queued or running; workers write checkpoints first."""
     from sweeps.cluster.submissions import cancel as stop
     from sweeps.cluster.submissions import job_states, submissions
 
@@ -286,14 +315,22 @@ def cancel(directory: str) -> None:
     ]
 )
 @click.argument("directory", type=click.Path())
-@click.option("--samples", type=click.IntRange(1, 10**6), default=5000, help="k: importance samples for each image.")
 @click.option(
-    "--examples", type=click.IntRange(1), default=10_000, help="Test images, a seeded choice if fewer than all."
+    "--samples", type=click.IntRange(1, 10**6), default=5000, help="Number k of importance samples per image."
 )
-@setting("--data-dir", type=click.Path(), help="Where data files lie.")
-@click.option("--dry-run", "-n", is_flag=True, help="Say what it would cost and evaluate nothing.")
+@click.option(
+    "--examples",
+    type=click.IntRange(1),
+    default=10_000,
+    help="Number of test images; fewer than all are a fixed random choice.",
+)
+@setting("--data-dir", type=click.Path(), help="Directory of the data files.")
+@click.option("--dry-run", "-n", is_flag=True, help="Print how long it would take; evaluate nothing.")
 def evaluate(directory: str, samples: int, examples: int, data_dir: str | None, dry_run: bool) -> int:
-    """Add the bound L_k to complete cells of DIRECTORY from their weights, in eval-<k>.json beside the result."""
+    """Evaluate the complete cells of DIRECTORY further: the importance-weighted bound L_k, from their weights.
+
+    It is written to eval-<k>.json beside the result, which stays as it is.
+    """
     import torch
 
     from analysis.frames.results_table import ResultsTable
@@ -321,10 +358,10 @@ def evaluate(directory: str, samples: int, examples: int, data_dir: str | None, 
 
 @sweep.command(examples=["hvae-sweep status results/", "hvae-sweep status results/ --watch"])
 @click.argument("directory", type=click.Path())
-@click.option("--watch", is_flag=True, help="Look again every few seconds until nothing is pending.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--watch", is_flag=True, help="Update every few seconds until nothing is pending.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def status(directory: str, watch: bool, as_json: bool) -> None:
-    """Say what is done and what is going on in DIRECTORY, wherever it runs, with the curves so far."""
+    """Show the progress of the sweep in DIRECTORY, on whatever machines it runs, with the curves so far."""
     from sweeps.cluster.submissions import Queue
     from sweeps.watching.status import read_status
 
@@ -354,10 +391,10 @@ def status(directory: str, watch: bool, as_json: bool) -> None:
 
 @sweep.command(examples=["hvae-sweep show results/cells/<id>", "hvae-sweep show 1f3a --out results/"])
 @click.argument("cell", shell_complete=completion.cells)
-@setting("--out", type=click.Path(), default="results", help="Results directory in which a bare id is looked up.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@setting("--out", type=click.Path(), default="results", help="Results directory, where CELL is an id.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def show(cell: str, out: str, as_json: bool) -> None:
-    """Print everything about CELL, a folder such as results/cells/<id>, or the beginning of an id."""
+    """Print the settings and results of CELL, a folder such as results/cells/<id> or the beginning of an id."""
     from sweeps.watching.show import cell_facts, find_cell, lines
 
     facts = cell_facts(find_cell(cell, ledger_at("out", out).root))
@@ -366,10 +403,12 @@ def show(cell: str, out: str, as_json: bool) -> None:
 
 @sweep.command(examples=["hvae-sweep clean results/", "hvae-sweep clean results/ --remove runs checkpoints"])
 @click.argument("directory", type=click.Path())
-@click.option("--remove", type=click.Choice(tuple(KINDS)), multiple=True, help="What to remove; without it, nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--remove", type=click.Choice(tuple(KINDS)), multiple=True, help="What to remove. Without it nothing is removed."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def clean(directory: str, remove: tuple[str, ...], as_json: bool) -> None:
-    """Say what takes room in DIRECTORY, and remove what is asked for; records of cells always stay."""
+    """Show how much disk space each part of DIRECTORY takes, and remove the parts named; results always stay."""
     from sweeps.ledger.clean import clean as remove_from
     from sweeps.ledger.clean import rooms
 
@@ -389,10 +428,10 @@ def data() -> None:
 
 
 @data.command("list", examples=["hvae-sweep data list", "hvae-sweep data list --data-dir ~/data --json"])
-@setting("--data-dir", type=click.Path(), help="Where data files lie.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@setting("--data-dir", type=click.Path(), help="Directory of the data files.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def data_list(data_dir: str | None, as_json: bool) -> None:
-    """List the known data sets: images to train, validate and test, and where each was found."""
+    """List the known data sets, their training, validation and test images, and where their files are."""
     infos = list_datasets(Path(data_dir) if data_dir else None)
     if as_json:
         click.echo(json.dumps({info.reference: {"found": info.found, "images": info.counts} for info in infos}))
@@ -408,9 +447,9 @@ def data_list(data_dir: str | None, as_json: bool) -> None:
     "fetch", examples=["hvae-sweep data fetch omniglot", "hvae-sweep data fetch mnist:grey --data-dir ~/data"]
 )
 @click.argument("names", nargs=-1, required=True)
-@setting("--data-dir", type=click.Path(), help="Where to put the files; without it, the user's cache.")
+@setting("--data-dir", type=click.Path(), help="Where to put the files.  [default: the user's cache]")
 def data_fetch(names: tuple[str, ...], data_dir: str | None) -> None:
-    """Download what is missing of the data sets, for machines without network."""
+    """Download data sets, for example on a login node for compute nodes without a network."""
     directory = expanded(Path(data_dir)) if data_dir else None
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)

@@ -23,18 +23,22 @@ if TYPE_CHECKING:
 FORMATS = ("png", "pdf", "svg")
 
 RESULTS = click.argument("directories", nargs=-1, required=True, type=click.Path(), metavar="RESULTS...")
-OUT = click.option("--out", type=click.Path(), help="Where to write.  [default: figures/ in the first directory]")
-ONLY = together(
-    click.option("--datasets", multiple=True, help="Only these: mnist, omniglot:lake ..."),
-    click.option("--models", multiple=True, help="Only these: mlp4x40 ..."),
+OUT = click.option(
+    "--out", type=click.Path(), help="Directory to write to.  [default: figures/ in the first results directory]"
 )
-ONLY_RHO = click.option("--rho", multiple=True, metavar="RHO...", help="Only these values or ranges.")
+ONLY = together(
+    click.option("--datasets", multiple=True, help="Use only these data sets: mnist, omniglot:lake ..."),
+    click.option("--models", multiple=True, help="Use only these models: mlp4x40 ..."),
+)
+ONLY_RHO = click.option("--rho", multiple=True, metavar="RHO...", help="Use only these values or ranges of rho.")
 FIGURE = together(
     RESULTS,
     OUT,
-    click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, default=("png", "pdf")),
+    click.option(
+        "--format", "formats", type=click.Choice(FORMATS), multiple=True, default=("png", "pdf"), help="File formats."
+    ),
     ONLY,
-    click.option("--title/--no-title", default=True, help="A title above the figure."),
+    click.option("--title/--no-title", default=True, help="Put a title above the figure."),
 )
 
 
@@ -49,7 +53,7 @@ FIGURE = together(
 )
 @click.version_option(metadata.version("hvae-sweep"), prog_name="hvae-plot")
 def plot() -> None:
-    """Draw figures from results directories, with the csv behind each."""
+    """Draw figures and tables from results directories, and write the csv behind each."""
     os.environ["MPLBACKEND"] = "agg"  # before anything imports matplotlib, which refuses a notebook's backend elsewhere
 
 
@@ -78,13 +82,18 @@ def phase_transition(axis: Any, **given: Any) -> None:
     "critical", examples=["hvae-plot critical results/", "hvae-plot critical results/ --compare datasets --margin 0.01"]
 )
 @together(RESULTS, OUT, ONLY)
-@click.option("--diagnostics", is_flag=True, help="Add other estimators, and the fit with a free exponent.")
-@click.option("--compare", type=click.Choice(("datasets",)), help="Add a paired test of whether data sets differ.")
-@click.option("--margin", type=float, default=0.02, help="With --compare: a difference in rho that does not matter.")
+@click.option("--diagnostics", is_flag=True, help="Add other estimators and the fit with a free exponent.")
+@click.option(
+    "--compare", type=click.Choice(("datasets",)), help="Add a paired test for a difference between data sets."
+)
+@click.option(
+    "--margin", type=float, default=0.02, help="With --compare: the largest difference in rho that counts as equal."
+)
 def critical(diagnostics: bool, compare: str | None, margin: float, **given: Any) -> None:
-    """Print and write the critical rho of each curve: a value with a 90 % interval, or in words why there is none.
+    """Estimate the critical rho of each curve, with a 90 % interval, or say why there is none.
 
-    It is the onset of the fall of the top KL. The interval holds seeds, grid and rounding; it takes three seeds.
+    The critical rho is the onset of the fall of the top KL. The interval accounts for seeds, grid and rounding, and
+    needs three seeds.
     """
     from analysis.reports.critical import report
 
@@ -98,7 +107,7 @@ def critical(diagnostics: bool, compare: str | None, margin: float, **given: Any
 )
 @FIGURE
 def calibration(**given: Any) -> None:
-    """Hold the linear models of `hvae-sweep calibrate` against their closed form: critical rho and top KL."""
+    """Compare the linear models of `hvae-sweep calibrate` with their closed form: critical rho and top KL."""
     from analysis.reports.calibration import report
 
     _print(report(PlotRequest.of(**given)))
@@ -107,7 +116,10 @@ def calibration(**given: Any) -> None:
 @plot.command("drift", examples=["hvae-plot drift results/", "hvae-plot drift results/ --datasets mnist"])
 @FIGURE
 def drift(**given: Any) -> None:
-    """Draw how the fall moves with the steps of training, from histories, and say where it still drifts."""
+    """Draw how the critical rho moves during training, and say where it still drifts.
+
+    This needs a sweep with --eval-every.
+    """
     from analysis.reports.drift import report
 
     _print(report(PlotRequest.of(**given)))
@@ -116,7 +128,7 @@ def drift(**given: Any) -> None:
 @plot.command("scaling", examples=["hvae-plot scaling results/", "hvae-plot scaling results/ other/ --out figures/"])
 @FIGURE
 def scaling(**given: Any) -> None:
-    """Draw KL per unit, share active, rounding and onset against the width of the top layer and the steps."""
+    """Draw KL per unit, fraction of active units, rounding and onset against top-layer width and training steps."""
     from analysis.reports.scaling import report
 
     _print(report(PlotRequest.of(**given)))
@@ -124,11 +136,14 @@ def scaling(**given: Any) -> None:
 
 @plot.command("collapse", examples=["hvae-plot collapse results/", "hvae-plot collapse results/ --active path --rho 1"])
 @together(FIGURE, ONLY_RHO)
-@click.option("--active", type=click.Choice(("mean", "path")), default="mean", help="Which count of active units.")
+@click.option(
+    "--active", type=click.Choice(("mean", "path")), default="mean", help="How active units are counted: see above."
+)
 def collapse(active: Any, **given: Any) -> None:
     """Draw active units and ELBO over depth and width, as in the paper's Figure 3.
 
-    mean averages the sampling noise of lower layers out; path counts from one sampled path, as Burda et al.'s code.
+    --active mean averages out the sampling noise of lower layers; --active path uses one sampled path, as the code of
+    Burda et al. does.
     """
     from analysis.reports.collapse import report
 
@@ -146,11 +161,15 @@ def training(**given: Any) -> None:
 
 @plot.command("table", examples=["hvae-plot table results/", "hvae-plot table results/ --style latex --context"])
 @together(RESULTS, OUT)
-@click.option("--style", type=click.Choice(("markdown", "latex", "csv")), default="markdown", help="What to write.")
-@click.option("--context", is_flag=True, help="Add what other papers are quoted for, set apart, with conditions.")
+@click.option(
+    "--style", type=click.Choice(("markdown", "latex", "csv")), default="markdown", help="Format of the table."
+)
+@click.option(
+    "--context", is_flag=True, help="Add published numbers of other papers, set apart, with their conditions."
+)
 @ONLY
 def table(style: str, context: bool, **given: Any) -> None:
-    """Print and write KL, active units of each layer, ELBO and L_k of methods, as in the paper's Tables 1 to 4."""
+    """Tabulate KL and active units per layer, ELBO and L_k of each method, as in the paper's Tables 1 to 4."""
     from analysis.reports.table import report
 
     _print(report(PlotRequest.of(**given), style=style, context=context), document=True)
@@ -158,9 +177,11 @@ def table(style: str, context: bool, **given: Any) -> None:
 
 @plot.command("samples", examples=["hvae-plot samples results/", "hvae-plot samples results/ --cells 1f3a 77b0"])
 @FIGURE
-@click.option("--cells", multiple=True, metavar="ID...", help="Beginnings of cell ids.  [default: four over rho]")
+@click.option(
+    "--cells", multiple=True, metavar="ID...", help="Cells, by the beginnings of their ids.  [default: four over rho]"
+)
 def samples(cells: tuple[str, ...], **given: Any) -> None:
-    """Draw samples and reconstructions of chosen cells: what a collapsed top layer means."""
+    """Draw samples and reconstructions of chosen cells."""
     from analysis.reports.samples import report
 
     _print(report(PlotRequest.of(**given), cells=read_items("cells", cells)))

@@ -32,14 +32,19 @@ OPTION_PANELS = {
     "Science": (
         *("--model", "--depths", "--widths", "--hidden", "--methods", "--rho", "--refine", "--budget", "--ou-samples"),
         *("--smoothing", "--beta-top", "--kl-anneal", "--free-bits", "--iwae-k"),
+        *("--active", "--compare", "--margin", "--diagnostics"),
     ),
     "Training": ("--seeds", "--steps", "--batch-size", "--lr", "--precision"),
-    "Data": ("--datasets", "--binarise", "--data-dir"),
+    "Data": ("--datasets", "--models", "--cells", "--samples", "--examples", "--binarise", "--data-dir"),
     "Running": (
         *("--pack", "--gpus-per-trial", "--cpus-per-trial", "--address", "--max-failures", "--fail-fast"),
-        *("--retry-failed", "--dry-run", "--probe", "--plan-only", "--workers"),
+        *("--retry-failed", "--backend", "--array", "--ray", "--wait", "--watch", "--remove"),
+        *("--dry-run", "--probe", "--plan-only", "--workers"),
     ),
-    "Output": ("--out", "--keep", "--eval-every", "--ll-examples", "--log", "--json", "--format", "--title"),
+    "Output": (
+        *("--out", "--keep", "--eval-every", "--ll-examples", "--log", "--json"),
+        *("--format", "--style", "--axis", "--title", "--context"),
+    ),
     "Settings from elsewhere": ("--preset", "--quick", "--config"),
 }
 F = TypeVar("F", bound=Callable[..., Any])
@@ -152,12 +157,14 @@ def together(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
 def layer_options(command: str) -> Callable[[F], F]:
     """Declare --preset, --quick and --config of a command: defaults over its own, in that order of rising strength."""
     names = [name for name, preset in PRESETS.items() if preset.command == command]
-    quick = "The preset's small form, or a small sweep of its own, for two CPU cores."
-    preset = "An experiment of the paper; other settings win over it."
+    quick = "A small version that takes minutes on two CPU cores; with --preset, of that preset."
+    preset = "Use the settings of an experiment in the paper; settings given beside it win."
     return together(
         click.option("--preset", type=click.Choice(names), is_eager=True, callback=_layer, help=preset),
         click.option("--quick", is_flag=True, is_eager=True, callback=_layer, help=quick),
-        click.option("--config", type=click.Path(), is_eager=True, callback=_layer, help="A sweep.toml of settings."),
+        click.option(
+            "--config", type=click.Path(), is_eager=True, callback=_layer, help="Read settings from this TOML file."
+        ),
     )
 
 

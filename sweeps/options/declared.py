@@ -94,18 +94,30 @@ RUNNING = together(
         help="local starts Ray on this machine; auto or HOST:PORT connects to a running Ray.",
     ),
     setting("--max-failures", type=int, default=2, help="How often to restart a trial whose worker died."),
-    setting("--fail-fast", is_flag=True, help="Stop at the first cell that fails or diverges, or worker that dies."),
-    setting("--log", type=click.Choice(LOGGERS), multiple=True, help="Write each cell that ends as a run there too."),
+    setting("--fail-fast", is_flag=True, help="Stop when a cell fails or diverges, or a worker dies."),
+    setting("--log", type=click.Choice(LOGGERS), multiple=True, help="Also log each finished cell there, as a run."),
     setting("--retry-failed", is_flag=True, help="Run failed and diverged cells again."),
-    click.option("--dry-run", "-n", is_flag=True, help="Say what is missing and how long it takes; run nothing."),
-    click.option("--probe", is_flag=True, help="Time a few steps for the estimate where no complete cell tells."),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-    click.option("--plan-only", is_flag=True, help="Record the request for `hvae-sweep work` and run nothing."),
-    click.option("--workers", type=click.IntRange(1), help="With --plan-only: how many are to share the packs."),
+    click.option(
+        "--dry-run", "-n", is_flag=True, help="Print what would be trained and how long it would take; train nothing."
+    ),
+    click.option(
+        "--probe",
+        is_flag=True,
+        help="Time a few training steps for the estimate of duration where no complete cell gives one.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+    click.option(
+        "--plan-only", is_flag=True, help="Record the request, to be trained by `hvae-sweep work`, and train nothing."
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        help="With --plan-only: number of workers among which to divide the models.",
+    ),
 )
 
 
 def rho_setting(*default: str) -> Callable[[Any], Any]:
     """Declare --rho with a command's own default."""
-    text = "Values in [0, 1] or start:stop:step."
+    text = "OU correlation rho in [0, 1], as values or start:stop:step; 1 is no smoothing."
     return setting("--rho", multiple=True, default=default, metavar="RHO...", help=text)
