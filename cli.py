@@ -39,7 +39,7 @@ from sweeps.ledger.validation import is_untrained
 from sweeps.loggers.registry import check_loggers
 from sweeps.options import completion, values
 from sweeps.options.click_commands import CONTEXT, Group, console, fail, layer_options, setting, spelled, together
-from sweeps.options.declared import DATASETS, MODEL, OBJECTIVE, OU_SAMPLES, RUNNING, TRAINING, axis, rho_setting
+from sweeps.options.declared import DATASETS, MODEL, NULL, OBJECTIVE, OU_SAMPLES, RUNNING, TRAINING, axis, rho_setting
 from sweeps.options.request import grid_models, method_objectives, resolved, rho_objectives, run_settings, sweep_spec
 from sweeps.planning.resources import Resources, local_resources, planned_resources
 
@@ -78,6 +78,7 @@ def sweep() -> None:
 @together(
     MODEL,
     DATASETS,
+    NULL,
     rho_setting("0:1:0.05"),
     setting(
         "--refine", type=float, metavar="WIDTH", help="Add rho values and seeds until the interval of rho_c is +-WIDTH."
@@ -117,6 +118,7 @@ def rho(ctx: click.Context, /, **given: Any) -> int:
 @together(
     MODEL,
     DATASETS,
+    NULL,
     setting(
         "--methods",
         multiple=True,
@@ -161,6 +163,7 @@ def methods(**given: Any) -> int:
     setting("--widths", multiple=True, default=["10,20,40,60,80,100"], metavar="N...", help="Units of each layer."),
     setting("--hidden", type=int, default=200, help="Width of the two tanh layers in every network."),
     DATASETS,
+    NULL,
     rho_setting("1", "0.8"),
     OBJECTIVE,
     TRAINING,

@@ -80,8 +80,9 @@ def gather(directories: Sequence[Path]) -> Gathered:
     """Read every cell of the given results directories into one frame.
 
     A directory without cells of its own stands for the results directories one level below it. Metrics are in nats
-    per example (elbo, recon, kl_*, ll_*), counts of units (au_*) and seconds; those of cells that are not complete
-    are missing. Rows are sorted by data, model, objective and training settings, then seed and rho.
+    per example (elbo, recon, kl_*, ll_*), counts of units (au_*), parts of one (share_*) and seconds; those of cells
+    that are not complete are missing. Rows are sorted by data, model, objective and training settings, then seed and
+    rho.
 
     Raises GatherError for a path that does not exist, is a file, cannot be read or holds no cells.
     """
@@ -111,6 +112,7 @@ def columns(depth: int) -> list[str]:
     return [
         *("cell_id", "state", *COLUMNS, "elbo", "recon", "kl_total", "kl_top", *(f"kl_{i}" for i in layers)),
         *("au_top", *(f"au_{i}" for i in layers), *(f"au_path_{i}" for i in layers)),
+        *("share_top", *(f"share_{i}" for i in layers)),
         *("at_floor", "ll_100", "ll_100_se", "ll_100_ess", "ll_examples", "baseline", "seconds", "pack_size", "device"),
     ]
 
@@ -190,7 +192,11 @@ def _is_count(name: str) -> bool:
 
 def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
     """Name of the first measured number in which two results of one cell differ; times and devices may."""
-    measured = [name for name in one if name.startswith(("elbo", "recon", "kl_", "au_", "ll_")) and name != "kl_anneal"]
+    measured = [
+        name
+        for name in one
+        if name.startswith(("elbo", "recon", "kl_", "au_", "share_", "ll_")) and name != "kl_anneal"
+    ]
     for name in measured:
         values = one[name], other.get(name)
         if None not in values and values[0] != values[1]:

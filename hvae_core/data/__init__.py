@@ -5,12 +5,24 @@ Imports `hvae_core.checks` and numpy, never torch. Anyone may import it: what is
 
 from hvae_core.data.datasets import (
     BINARISE,
+    NULL,
     DataError,
     Dataset,
     DatasetInfo,
     fetch_dataset,
     list_datasets,
     load_dataset,
+    own_file,
 )
 
-__all__ = ["BINARISE", "DataError", "Dataset", "DatasetInfo", "fetch_dataset", "list_datasets", "load_dataset"]
+__all__ = [
+    "BINARISE",
+    "NULL",
+    "DataError",
+    "Dataset",
+    "DatasetInfo",
+    "fetch_dataset",
+    "list_datasets",
+    "load_dataset",
+    "own_file",
+]

@@ -1,7 +1,7 @@
 """A data set: binary or grey images with a fixed split, found by name and known by the checksum of its content.
 
-A reference is `name`, `name:source` or a path ending in .npz. Files are looked for in the data directory given, in
-HVAE_DATA_DIR, and in the user's cache; only then are they downloaded.
+A reference is `name`, `name:source`, a path ending in .npz, or `null:` before one of these (see `null`). Files are
+looked for in the data directory given, in HVAE_DATA_DIR, and in the user's cache; only then are they downloaded.
 
     static    each image is binary, by one fixed Bernoulli draw where the source is grey (see `pixels`)
     dynamic   train stays grey, for a fresh draw at every showing; valid and test are the fixed draw all the same
@@ -20,14 +20,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hvae_core.data import sources, splits
+from hvae_core.data import null, sources, splits
 from hvae_core.data.formats import DataError
 from hvae_core.data.pixels import TEST, TRAIN, VALID, Bytes, fixed_draw
 from hvae_core.data.sources import Source
 from hvae_core.image import ImageSpec
 
-__all__ = ["BINARISE", "DataError", "Dataset", "DatasetInfo", "fetch_dataset", "list_datasets", "load_dataset"]
+__all__ = [
+    "BINARISE",
+    "NULL",
+    "DataError",
+    "Dataset",
+    "DatasetInfo",
+    "fetch_dataset",
+    "list_datasets",
+    "load_dataset",
+    "own_file",
+]
 
+NULL = null.PREFIX
 BINARISE = ("static", "dynamic")
 TREATMENTS = (*BINARISE, "none")
 
@@ -106,7 +117,7 @@ def checksum(binarise: str, shape: tuple[int, ...], images: Mapping[str, Bytes])
 def load_dataset(
     reference: str, *, binarise: str = "static", data_dir: Path | None = None, download: bool = True
 ) -> Dataset:
-    """Load a data set by reference: `mnist`, `omniglot:lake`, `path/to/images.npz`, ...
+    """Load a data set by reference: `mnist`, `omniglot:lake`, `path/to/images.npz`, `null:mnist`, ...
 
     A bare name takes its first source that is found locally, then the first that can be downloaded into the cache.
     Dynamic binarisation and none need grey levels: a bare name then means a source that has them (mnist means
@@ -119,6 +130,8 @@ def load_dataset(
         raise DataError(f"binarise: {binarise!r} is not allowed; it must be static, dynamic or none")
     if data_dir is not None:
         data_dir = sources.directory("data_dir", data_dir)
+    if (base := null.base_of(reference)) is not None:
+        return _null(load_dataset(base, binarise=binarise, data_dir=data_dir, download=download))
     if _is_npz(reference):
         path = _npz_path(reference)
         read = splits.read_own(path)
@@ -169,12 +182,28 @@ def fetch_dataset(reference: str, data_dir: Path | None = None) -> tuple[Path, .
 
     Raises DataError for an unknown reference and for files that cannot be had.
     """
+    if (base := null.base_of(reference)) is not None:
+        return fetch_dataset(base, data_dir)
     if _is_npz(reference):
         return (_npz_path(reference),)
     source, files = _resolve(reference, sources.candidates(reference, "static"), data_dir, True, into=data_dir)
     if data_dir is not None:
         files = [_copied(file, sources.expanded(data_dir), source.name) for file in files]
     return tuple(files) if source.files else (splits.embedded(source),)
+
+
+def _null(data: Dataset) -> Dataset:
+    """Return the null of a data set."""
+    channels, *sides = data.image.shape
+    keys = {"train": TRAIN, "valid": VALID, "test": TEST}
+    return Dataset.of(
+        name=f"{null.PREFIX}{data.name}",
+        source=data.source,
+        reference=f"{null.PREFIX}{data.reference}",
+        shape=(channels, *sides) if channels > 1 else tuple(sides),
+        images={name: null.shuffled(getattr(data, name), key) for name, key in keys.items()},
+        binarise=data.binarise,
+    )
 
 
 def _copied(file: Path, base: Path, folder: str) -> Path:
@@ -224,6 +253,12 @@ def _resolve(
             pairs = zip(source.files, files, strict=True)
             return source, [file or fetch(source, wanted, target) for wanted, file in pairs]
     raise DataError(sources.missing(reference, options, path))
+
+
+def own_file(reference: str) -> Path | None:
+    """Return the path of the npz that a reference, or the data set it is the null of, names; None if it names none."""
+    named = reference.removeprefix(NULL)
+    return Path(named) if _is_npz(named) else None
 
 
 def _is_npz(reference: str) -> bool:

@@ -21,14 +21,15 @@ Bytes: TypeAlias = NDArray[np.uint8]
 DRAW_SEED = 20_250_707
 """Entropy of every fixed draw and choice; changing it changes the data sets."""
 
-TRAIN, VALID, TEST, CHOICE = range(4)
-"""Keys of the four streams: the draws of the three splits, and the choice of a held-out part."""
+TRAIN, VALID, TEST, CHOICE, NULL = range(5)
+"""Keys of the streams: the draws of the three splits, the choice of a held-out part, the shuffling of null data."""
 
 _BLOCK = 1 << 17
 
 
-def _stream(key: int) -> np.random.PCG64:
-    return np.random.PCG64(np.random.SeedSequence([DRAW_SEED, key]))
+def stream(*key: int) -> np.random.PCG64:
+    """Return the stream of one fixed draw, at its beginning."""
+    return np.random.PCG64(np.random.SeedSequence([DRAW_SEED, *key]))
 
 
 def fixed_draw(grey: Bytes, key: int) -> Bytes:
@@ -38,12 +39,12 @@ def fixed_draw(grey: Bytes, key: int) -> Bytes:
     i of the flattened array always meets word number i of the stream, so the first images of a longer array get the
     same draw.
     """
-    stream = _stream(key)
+    words_of = stream(key)
     flat = np.ascontiguousarray(grey).reshape(-1)
     drawn = np.empty_like(flat)
     for start in range(0, flat.size, _BLOCK):  # _BLOCK is even, so blocks never split a 64-bit word
         part = flat[start : start + _BLOCK]
-        raw = stream.random_raw((part.size + 1) // 2)
+        raw = words_of.random_raw((part.size + 1) // 2)
         words = np.empty(2 * raw.size, dtype=np.uint64)
         words[0::2] = raw & np.uint64(0xFFFFFFFF)
         words[1::2] = raw >> np.uint64(32)
@@ -60,7 +61,7 @@ def hold_out(n: int, k: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """
     if not 0 <= k <= n:
         raise ValueError(f"k: {k} of {n} images cannot be held out")
-    order = np.argsort(_stream(CHOICE).random_raw(n), kind="stable")
+    order = np.argsort(stream(CHOICE).random_raw(n), kind="stable")
     return np.sort(order[k:]), np.sort(order[:k])
 
 

@@ -164,7 +164,7 @@ def offline() -> str:
 def allowed() -> str:
     """List what a data set reference may be."""
     names = dict.fromkeys(source.name for source in SOURCES.values())
-    return ", ".join([*names, *SOURCES]) + ", or a path ending in .npz"
+    return ", ".join([*names, *SOURCES]) + ", a path ending in .npz, or null: before one of these"
 
 
 def candidates(reference: str, binarise: str) -> tuple[Source, ...]:

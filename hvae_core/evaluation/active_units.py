@@ -1,8 +1,10 @@
-"""Active units: which units of a layer carry information about x.
+"""Active units and share: how much of what a layer's posterior mean mu does is about x.
 
     au_i       units with Var_x( E[mu_i | x] ) > 0.01, the inner mean over S = 32 sampled paths and the within-x
                variance / S subtracted
     au_path_i  the same variance from one sampled path: above layer 1 it counts noise passed up as activity
+    share_i    sum_d Var_x( E[mu_d | x] ) / sum_d Var( mu_d ), by the same moments: the part of layer i's variation that
+               the image explains; the rest is sampling noise of the layers it is inferred from
 
 References
 ----------
@@ -26,6 +28,16 @@ ACTIVE_BLOCK = 50  # examples, each with
 PATHS = 32  # S inner paths, that share one draw of the estimator
 ACTIVE_EXAMPLES = 1_000
 ACTIVE_THRESHOLD = 0.01
+ROUNDING = 1e-9  # of a layer's variance: what differs between paths by less is the same number, rounded
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Of each member and layer, numpy (M, L): counts of active units au and au_path; share in [0, 1]."""
+
+    au: np.ndarray
+    au_path: np.ndarray
+    share: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -45,10 +57,18 @@ class PathMeans:
         paths = mean.flatten(2).unflatten(1, (PATHS, examples)).double()
         return cls(paths.mean(1), paths.var(1), paths[:, 0].clone())  # a view would keep all paths
 
-    def counts(self) -> tuple[Tensor, Tensor]:
-        """Count the units (M,) that vary with x: without the paths' noise, and on the first path."""
-        signal = self.average.var(1) - self.within.mean(1) / PATHS
-        return (signal > ACTIVE_THRESHOLD).sum(-1), (self.first.var(1) > ACTIVE_THRESHOLD).sum(-1)
+    def activity(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return au, au_path and share (M,).
+
+        Units count that vary with x: without the paths' noise, and on the first path. A layer that is inferred from x
+        alone has share 1; one whose mean never varies has 0, and so has one whose estimated signal is negative.
+        """
+        within = self.within.mean(1)
+        signal = self.average.var(1) - within / PATHS
+        explained, noise = signal.sum(-1).clamp(min=0), within.sum(-1)
+        total = explained + noise
+        share = torch.where(noise > ROUNDING * total, explained / total, (explained > 0).double())
+        return (signal > ACTIVE_THRESHOLD).sum(-1), (self.first.var(1) > ACTIVE_THRESHOLD).sum(-1), share
 
 
 def _joined(parts: Sequence[PathMeans]) -> PathMeans:
@@ -60,8 +80,8 @@ def _joined(parts: Sequence[PathMeans]) -> PathMeans:
 
 
 @torch.no_grad()
-def active_units(model: System, images: Tensor, seeds: Sequence[int], purpose: str) -> tuple[np.ndarray, np.ndarray]:
-    """Count units that carry information about x: images (N, C, H, W) -> au, au_path, each (M, L)."""
+def active_units(model: System, images: Tensor, seeds: Sequence[int], purpose: str) -> Activity:
+    """Measure which units carry information about x, on images (N, C, H, W)."""
     dtype = dtype_of(model)
     layers: list[list[PathMeans]] = [[] for _ in model.latents]
     for block, x in blocks(images, ACTIVE_BLOCK, dtype):
@@ -71,9 +91,8 @@ def active_units(model: System, images: Tensor, seeds: Sequence[int], purpose: s
         noise = [_paths_first(e, B) for e in model.split_noise(flat, B * PATHS).posterior]
         for parts, q in zip(layers, model.infer(x, noise)[0], strict=True):
             parts.append(PathMeans.of(q.mean, B))
-    counts = [_joined(parts).counts() for parts in layers]
-    au, au_path = (torch.stack(columns, 1).cpu().numpy() for columns in zip(*counts, strict=True))
-    return au, au_path
+    found = [_joined(parts).activity() for parts in layers]
+    return Activity(*(torch.stack(columns, 1).cpu().numpy() for columns in zip(*found, strict=True)))
 
 
 def _paths_first(noise: Tensor, examples: int) -> Tensor:

@@ -6,6 +6,7 @@ of examples and samples, so that neither cadence nor a resume changes a number, 
     au_i       units with Var_x( E[mu_i | x] ) > 0.01, the inner mean over S = 32 sampled paths and the within-x
                variance / S subtracted
     au_path_i  the same variance from one sampled path: above layer 1 it counts noise passed up as activity
+    share_i    part of the variance of mu_i that the image explains, the rest being noise of the layers below
     L_k        E log (1/k) sum_j p(x, z_j) / q(z_j | x), non-decreasing in k, L_1 = ELBO
 
 References
@@ -34,7 +35,8 @@ BLOCK = 500  # examples that share one draw of a pass
 class Metrics:
     """Unsmoothed metrics of each member, numpy float64 in nats per example; layers bottom to top.
 
-    elbo, recon (M,); kl (M, L), its last column the top KL; au, au_path (M, L) counts of active units.
+    elbo, recon (M,); kl (M, L), its last column the top KL; au, au_path (M, L) counts of active units; share (M, L) in
+    [0, 1].
     """
 
     elbo: np.ndarray
@@ -42,6 +44,7 @@ class Metrics:
     kl: np.ndarray
     au: np.ndarray
     au_path: np.ndarray
+    share: np.ndarray
 
     def row(self, member: int) -> dict[str, float | int]:
         """One member's metrics under the column names of a history or a record."""
@@ -55,6 +58,8 @@ class Metrics:
             "au_top": int(self.au[member, -1]),
             **{f"au_{i}": int(self.au[member, i - 1]) for i in layers},
             **{f"au_path_{i}": int(self.au_path[member, i - 1]) for i in layers},
+            "share_top": float(self.share[member, -1]),
+            **{f"share_{i}": float(self.share[member, i - 1]) for i in layers},
         }
 
 
@@ -75,11 +80,12 @@ def evaluate(model: System, images: Tensor, seeds: Sequence[int], purpose: str) 
     N = len(images)
     mean_recon, mean_kl = torch.stack(recon).sum(0) / N, torch.stack(kls).sum(0) / N
     chosen = torch.from_numpy(choose_examples(N, ACTIVE_EXAMPLES)).to(images.device)
-    au, au_path = active_units(model, images[chosen], seeds, purpose)
+    activity = active_units(model, images[chosen], seeds, purpose)
     return Metrics(
         (mean_recon - mean_kl.sum(0)).cpu().numpy(),
         mean_recon.cpu().numpy(),
         mean_kl.T.cpu().numpy(),
-        au,
-        au_path,
+        activity.au,
+        activity.au_path,
+        activity.share,
     )

@@ -59,9 +59,10 @@ def _are_settings(settings: Mapping[str, Any]) -> bool:
 
 
 def csv_bytes(rows: Sequence[Mapping[str, float | int]]) -> bytes:
-    """Write rows of numbers as csv."""
+    """Write rows of numbers as csv; what an older version's rows, taken over from its checkpoint, lack is nan."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    names = list(rows[-1]) if rows else []
+    writer = csv.DictWriter(text, fieldnames=names, restval="nan", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()

@@ -35,7 +35,7 @@ OPTION_PANELS = {
         *("--active", "--compare", "--margin", "--diagnostics"),
     ),
     "Training": ("--seeds", "--steps", "--batch-size", "--lr", "--precision"),
-    "Data": ("--datasets", "--models", "--cells", "--samples", "--examples", "--binarise", "--data-dir"),
+    "Data": ("--datasets", "--null", "--models", "--cells", "--samples", "--examples", "--binarise", "--data-dir"),
     "Running": (
         *("--pack", "--gpus-per-trial", "--cpus-per-trial", "--address", "--max-failures", "--fail-fast"),
         *("--retry-failed", "--backend", "--array", "--ray", "--wait", "--watch", "--remove"),

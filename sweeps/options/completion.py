@@ -7,15 +7,16 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from hvae_core.data import list_datasets
+from hvae_core.data import NULL, list_datasets
 from sweeps.grid.methods import BASES, EXTRAS
 
 
 def datasets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offer names of data sets, with and without their source, or else files."""
+    """Offer names of data sets, with and without their source, behind null: too; or else files."""
     references = [info.reference for info in list_datasets()]
     names = sorted({*references, *(reference.partition(":")[0] for reference in references)})
-    found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    prefix = NULL if incomplete.startswith(NULL) else ""
+    found = [CompletionItem(prefix + name) for name in names if (prefix + name).startswith(incomplete)]
     return found or [CompletionItem(incomplete, type="file")]
 
 

@@ -24,9 +24,11 @@ DATASETS = setting(
     multiple=True,
     default=["mnist"],
     metavar="DATA...",
-    help="Data sets: mnist, glyphs, omniglot, name:source, or paths of .npz files.",
+    help="Data sets: mnist, glyphs, omniglot, name:source, paths of .npz files, or null:NAME.",
     shell_complete=completion.datasets,
 )
+
+NULL = setting("--null", is_flag=True, help="Add the null of each data set: every pixel shuffled over the images.")
 
 
 def declared(name: str, **different: Any) -> Callable[[Any], Any]:

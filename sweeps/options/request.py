@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hvae_core.checks import SpecError
-from hvae_core.data import DataError, load_dataset
+from hvae_core.data import NULL, DataError, load_dataset, own_file
 from hvae_core.families.registry import check_model, parse_model
 from hvae_core.spec import ObjectiveSpec, TrainSpec
 from sweeps.grid.declared import names
@@ -30,10 +30,17 @@ def sweep_spec(given: Mapping[str, Any], models: Sequence[str], objectives: Sequ
     if given["data_dir"] == "":
         raise SpecError("data-dir: an empty path is not allowed; it must be a directory")
     directory = Path(given["data_dir"]) if given["data_dir"] else None
-    sources = [_source(name, given, directory) for name in values.items("datasets", given["datasets"])]
+    sources = [_source(name, given, directory) for name in _datasets(given)]
     for model, source in itertools.product(parsed, sources):
         check_model(model, source.image)
     return SweepSpec(parsed, tuple(sources), tuple(objectives), seeds, trains)
+
+
+def _datasets(given: Mapping[str, Any]) -> list[str]:
+    """Return the data sets asked for; with --null, the null of each of them too."""
+    asked = values.items("datasets", given["datasets"])
+    nulls = [f"{NULL}{name}" for name in asked if not name.startswith(NULL)] if given.get("null") else []
+    return [*asked, *(name for name in nulls if name not in asked)]
 
 
 def _source(name: str, given: Mapping[str, Any], directory: Path | None) -> DataSource:
@@ -41,13 +48,14 @@ def _source(name: str, given: Mapping[str, Any], directory: Path | None) -> Data
     try:
         return DataSource.of(name, load_dataset(name, binarise=given["binarise"], data_dir=directory))
     except DataError:
-        if not name.lower().endswith(".npz") or Path(name).is_file() or not given["out"]:
+        own = own_file(name)
+        if own is None or own.is_file() or not given["out"]:
             raise
         ledger = ledger_at("out", given["out"])
         recorded = [data for request in ledger.requests() for data in request["request"]["data"]]
         for data in recorded:
             if data.get("asked") == name or data.get("reference") == name:
-                moved = load_moved(Path(name), given["binarise"], str(data.get("checksum")), ledger.root, directory)
+                moved = load_moved(name, given["binarise"], str(data.get("checksum")), ledger.root, directory)
                 if moved is not None:
                     return DataSource.of(name, moved)
         raise

@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from hvae_core.data import DataError, Dataset, load_dataset
+from hvae_core.data import DataError, Dataset, load_dataset, own_file
 
 
-def load_moved(path: Path, binarise: str, checksum: str, root: Path, data_dir: Path | None) -> Dataset | None:
-    """Load the npz that has this content from one of the places where it may lie now; None if none has it."""
+def load_moved(reference: str, binarise: str, checksum: str, root: Path, data_dir: Path | None) -> Dataset | None:
+    """Load the npz that has this content, or its null, from one of the places where it may lie; None if none has it."""
+    path = own_file(reference)
+    if path is None:
+        return None
+    prefix = reference.removesuffix(str(path))  # null: or nothing
     for place in dict.fromkeys(_places(path, root, data_dir)):
         if place == path or not place.is_file():
             continue
         try:
-            found = load_dataset(str(place), binarise=binarise)
+            found = load_dataset(f"{prefix}{place}", binarise=binarise)
         except DataError:
             continue  # another file of that name
         if found.checksum == checksum:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from hvae_core.data import DataError, Dataset, load_dataset
+from hvae_core.data import DataError, Dataset, load_dataset, own_file
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger
 from sweeps.planning.moved_data import load_moved
@@ -67,8 +67,9 @@ def load_data(options: PackOptions, cell: Cell) -> Dataset:
     known = {(name, checksum): reference for name, checksum, reference in options.references}  # two names, one content
     reference = known.get((cell.dataset, cell.checksum), f"{cell.dataset}:{cell.source}")
     directory = Path(options.data_dir) if options.data_dir else None
-    if cell.source == "npz" and not Path(reference).is_file():
-        moved = load_moved(Path(reference), cell.binarise, cell.checksum, Path(options.root), directory)
+    own = own_file(reference)
+    if own is not None and not own.is_file():
+        moved = load_moved(reference, cell.binarise, cell.checksum, Path(options.root), directory)
         if moved is not None:
             return moved
     data = load_dataset(reference, binarise=cell.binarise, data_dir=directory, download=False)

@@ -29,7 +29,7 @@ def test_columns_are_those_of_the_design(make_results: Make, tmp_path: Path) -> 
         *("model_code", "latents"),  # of a user's own family; left out of what is written where there is none
         *("rho", "ou_samples", "smoothing", "method", "beta_top", "kl_anneal", "kl_weight", "free_bits", "iwae_k"),
         *("seed", "steps", "batch_size", "lr", "precision", "elbo", "recon", "kl_total", "kl_top", "kl_1", "kl_2"),
-        *("au_top", "au_1", "au_2", "au_path_1", "au_path_2", "at_floor"),
+        *("au_top", "au_1", "au_2", "au_path_1", "au_path_2", "share_top", "share_1", "share_2", "at_floor"),
         *("ll_100", "ll_100_se", "ll_100_ess", "ll_examples", "baseline", "seconds", "pack_size", "device"),
     ]
     assert frame["kl_3"].isna().tolist() == [True, False]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from hvae_core.evaluation import bounds as bounds_module
@@ -123,18 +125,45 @@ def test_active_units_count_information_and_path_units_count_noise() -> None:
     second = Encoder([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]], 1.0)
     model = encoders([first, second], [(3,), (2,)])
     data = torch.tensor([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=torch.uint8).repeat(100, 1).view(-1, 1, 1, 2)
-    au, au_path = active_units(model, data, [0], "test")
-    assert au.tolist() == [[1, 1]]
-    assert au_path.tolist() == [[1, 2]]
+    found = active_units(model, data, [0], "test")
+    assert found.au.tolist() == [[1, 1]]
+    assert found.au_path.tolist() == [[1, 2]]
+    assert found.share[0, 0] == 1, "layer 1 is inferred from the image alone"
+    # Layer 2: one unit has the image's 1/4 and noise of 1/4, the other noise of 1/4 alone.
+    assert found.share[0, 1] == pytest.approx(1 / 3, abs=0.02)
 
 
 def test_within_x_variance_is_subtracted() -> None:
     """A unit that hears nothing but noise of variance 1/4 would show 0.25 / 32 = 0.008, and of variance 1, 0.03."""
     first = Encoder([[0.0]], 1.0)
     model = encoders([first, Encoder([[1.0]], 1.0)], [(1,), (1,)])
-    au, au_path = active_units(model, images(1000, 1), [0], "test")
-    assert au.tolist() == [[0, 0]]
-    assert au_path.tolist() == [[0, 1]]
+    found = active_units(model, images(1000, 1), [0], "test")
+    assert found.au.tolist() == [[0, 0]]
+    assert found.au_path.tolist() == [[0, 1]]
+    assert found.share[0, 0] == 0, "a mean that never varies carries nothing"
+    assert found.share[0, 1] == pytest.approx(0, abs=0.01)
+
+
+@given(
+    st.lists(st.floats(0.2, 2), min_size=3, max_size=3),
+    st.lists(st.floats(0.2, 2), min_size=3, max_size=3),
+    st.integers(0, 2**31),
+)
+@settings(max_examples=15, deadline=None)
+def test_share_of_a_linear_chain_is_its_closed_form(slopes: list[float], stds: list[float], seed: int) -> None:
+    """One unit a layer, mu_i = a_i z_{i-1}: the image's variance passes up as a^2 v, the noise as a^2 (n + s^2)."""
+    model = encoders([Encoder([[a]], s) for a, s in zip(slopes, stds, strict=True)], [(1,)] * 3)
+    data = images(1000, 1)
+    signal, noise = float(data.double().var()), 0.0
+    expected = []
+    for a, s in zip(slopes, stds, strict=True):
+        signal, noise = a * a * signal, a * a * noise
+        expected.append(signal / (signal + noise))
+        noise += s * s
+    assert expected[0] == 1
+    share = active_units(model, data, [seed], "test").share[0]
+    assert share[0] == 1
+    np.testing.assert_allclose(share, expected, rtol=0.12, atol=0.01)
 
 
 def test_members_of_one_seed_share_noise_and_a_member_alone_gets_the_same() -> None:
