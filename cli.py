@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["plot", "sweep"]
 
 WATCH_SECONDS = 3.0
+WHAT = ("bound", "information", "share")  # of `evaluate`
 ASIDE = ("dry_run", "plan_only", "workers", "probe", "as_json")  # of a request's settings: not recorded
 
 
@@ -313,33 +314,40 @@ def cancel(directory: str) -> None:
 
 @sweep.command(
     examples=[
-        "hvae-sweep evaluate results/ --samples 5000 --dry-run",
-        "hvae-sweep evaluate results/ --samples 1000 --examples 500",
+        "hvae-sweep evaluate results/ --samples 5000 --examples 500",
+        "hvae-sweep evaluate results/ --what information --dry-run",
     ]
 )
 @click.argument("directory", type=click.Path())
 @click.option(
-    "--samples", type=click.IntRange(1, 10**6), default=5000, help="Number k of importance samples per image."
+    "--what",
+    type=click.Choice(WHAT),
+    default=WHAT[0],
+    help="bound: L_k. information: what each layer knows about the image. share: for results that lack it.",
+)
+@click.option("--samples", type=click.IntRange(1, 10**6), help="Importance samples k of the bound.  [default: 5000]")
+@click.option(
+    "--paths", type=click.IntRange(2, 10**5), help="Sampled paths of each image, for information.  [default: 32]"
 )
 @click.option(
     "--examples",
-    type=click.IntRange(1),
-    default=10_000,
-    help="Number of test images; fewer than all are a fixed random choice.",
+    type=click.IntRange(2),
+    help="Test images; fewer than all are a fixed random choice.  [default: 10000 for the bound, 1000 for information]",
 )
 @setting("--data-dir", type=click.Path(), help="Directory of the data files.")
 @click.option("--dry-run", "-n", is_flag=True, help="Print how long it would take; evaluate nothing.")
-def evaluate(directory: str, samples: int, examples: int, data_dir: str | None, dry_run: bool) -> int:
-    """Evaluate the complete cells of DIRECTORY further: the importance-weighted bound L_k, from their weights.
+def evaluate(directory: str, data_dir: str | None, dry_run: bool, **asked: Any) -> int:
+    """Evaluate the complete cells of DIRECTORY further, from their weights.
 
-    It is written to eval-<k>.json beside the result, which stays as it is.
+    What is found is written to eval-<name>.json beside each result, which stays as it is, and into results.csv.
     """
     import torch
 
     from analysis.frames.results_table import ResultsTable
     from sweeps.durations import duration
     from sweeps.running.driver import say
-    from sweeps.trained.later_bounds import LaterBound
+    from sweeps.trained.evaluations import evaluation
+    from sweeps.trained.later import Later
 
     ledger = ledger_at("directory", directory)
     if not ledger.requests():
@@ -347,12 +355,12 @@ def evaluate(directory: str, samples: int, examples: int, data_dir: str | None, 
     out = console()
     torch.set_num_threads(1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    later = LaterBound(ledger, samples, examples, Path(data_dir) if data_dir else None, device)
+    later = Later(ledger, evaluation(**asked), Path(data_dir) if data_dir else None, device)
     if not later.cells:
-        say(out, f"nothing to do: all complete cells have L_{samples} on that many images")
+        say(out, f"nothing to do: all complete cells have {later.evaluation.title} on that many images")
     else:
         cost = duration(later.seconds_needed())
-        say(out, f"L_{samples} of {later.cells} cells: about {cost}, from one timed block of each model")
+        say(out, f"{later.evaluation.title} of {later.cells} cells: about {cost}, from timings of small parts")
     if not dry_run:
         later.run(click.echo)
         ResultsTable(ledger.root, lambda line: say(out, line)).write()

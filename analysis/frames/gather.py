@@ -167,13 +167,22 @@ def _row(record: Record, damaged: list[str]) -> dict[str, Any]:
 
 
 def _later(directory: Path, record: Record, damaged: list[str]) -> dict[str, Any]:
-    """Columns of later evaluations, where a complete cell has any: ll_5000, ll_5000_se, ..."""
+    """Columns of later evaluations, where a complete cell has any: ll_5000, ll_5000_se, share_top, info_top, ..."""
     if record.result is None:
         return {}
     row: dict[str, Any] = {}
-    for k, found in Ledger(directory).evaluations(record.cell.id, damaged).items():
-        row |= {f"ll_{k}": found["ll"], f"ll_{k}_se": found.get("ll_se"), f"ll_{k}_ess": found.get("ll_ess")}
-        row[f"ll_{k}_examples"] = found["examples"]
+    for name, found in Ledger(directory).evaluations(record.cell.id, damaged).items():
+        if name == "share":
+            row |= {} if "share_top" in record.result else found["metrics"]
+        elif name == "information":
+            row |= found["metrics"] | {"info_examples": found["examples"], "info_paths": found["paths"]}
+        else:
+            row |= {
+                f"ll_{name}": found["ll"],
+                f"ll_{name}_se": found.get("ll_se"),
+                f"ll_{name}_ess": found.get("ll_ess"),
+            }
+            row[f"ll_{name}_examples"] = found["examples"]
     return row
 
 
@@ -187,7 +196,7 @@ def _fits(name: str, value: object) -> bool:
 
 
 def _is_count(name: str) -> bool:
-    return name in _COUNTS or name.startswith("au_") or name.endswith("_examples")
+    return name in _COUNTS or name.startswith("au_") or name.endswith(("_examples", "_paths"))
 
 
 def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
@@ -195,7 +204,7 @@ def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
     measured = [
         name
         for name in one
-        if name.startswith(("elbo", "recon", "kl_", "au_", "share_", "ll_")) and name != "kl_anneal"
+        if name.startswith(("elbo", "recon", "kl_", "au_", "share_", "info_", "ll_")) and name != "kl_anneal"
     ]
     for name in measured:
         values = one[name], other.get(name)
@@ -214,14 +223,16 @@ def shortened(lines: Sequence[str], directory: Path) -> list[str]:
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     depth = max((row["depth"] for row in rows), default=0)
     names = columns(depth)
-    names += sorted({n for row in rows for n in row} - set(names), key=_by_samples)
+    names += sorted({n for row in rows for n in row} - set(names), key=_by_evaluation)
     frame = pd.DataFrame({name: _column(name, [row.get(name) for row in rows]) for name in names})
     return frame.sort_values(list(_ORDER), kind="stable", na_position="first", ignore_index=True)
 
 
-def _by_samples(name: str) -> tuple[int, str]:
-    """Order ll_<k>, ll_<k>_ess, ... by k."""
-    return int(name.split("_")[1]), name
+def _by_evaluation(name: str) -> tuple[bool, str, int, str]:
+    """Order ll_<k>, ll_<k>_ess, ... by k, then info_top, info_1, ... by layer and info_examples, info_paths."""
+    kind, place = name.split("_")[:2]
+    number = int(place) if place.isdecimal() else 0 if place == "top" else 2**31
+    return kind != "ll", kind, number, name
 
 
 def _column(name: str, values: list[Any]) -> pd.Series[Any]:

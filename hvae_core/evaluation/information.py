@@ -9,9 +9,9 @@ drawn on one path of x_n, there are two that bound the information from either s
     lower   E log f(x_n, z_n) / (1/N sum_m f(x_m, z_n)) for any positive f that has not seen the pair (InfoNCE), never
             above log N. f is the better of two: the mixture over the other S - 1 paths of x_m, which is exact where
             paths agree, and a normal with the mean of z given x_m and one covariance, which holds where they do not.
-    upper   E[ log of the mixture over all S paths of x_n, that of z_n among them ], less the larger of two E[log r(z_n)]:
-            r the mixture over the other examples, or one normal. Where the paths' own noise carries more than log S
-            nats it cannot be averaged out, and this end stays high.
+    upper   E[ log of the mixture over all S paths of x_n, that of z_n among them ], less the larger of two
+            E[ log r(z_n) ]: r the mixture over the other examples, or one normal. Where the paths' own noise carries
+            more than log S nats it cannot be averaged out, and this end stays high.
 
 Both are estimates: means over examples with a standard error, and may be negative.
 
@@ -97,7 +97,8 @@ def _paths(
 
 def _by_example(rows: Tensor, paths: int, examples: int) -> Tensor:
     """Bring rows (M, S B, *shape) into (M, B, S, D), in float64."""
-    return rows.flatten(2).unflatten(1, (paths, examples)).transpose(1, 2).double()
+    by_path: Tensor = rows.flatten(2).unflatten(1, (paths, examples))
+    return by_path.transpose(1, 2).double()
 
 
 def _ends(mean: Tensor, std: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -150,6 +151,7 @@ class _Moments:
         average = mean.mean(2)
         wobble = _covariance((mean - average.unsqueeze(2)).flatten(1, 2)) * R / max(1, R - 1)
         within = torch.diag_embed(std.square().mean((1, 2))) + wobble
+        within += 1e-12 * torch.diag_embed(within.diagonal(dim1=1, dim2=2))  # it has a root, however long and thin
         seen = _covariance(average - average.mean(1, keepdim=True)) * N / (N - 1)
         root = torch.linalg.cholesky(within)
         values, vectors = torch.linalg.eigh(_both_sides(root, seen - wobble / R))
@@ -166,7 +168,7 @@ class _Moments:
         return _Normals(self.average.mean(1, keepdim=True), self.between + self.within)
 
     def given_x(self) -> _Normals:
-        """A normal for each x: E[z|x] is drawn to the mean of all as far as R paths leave it uncertain."""
+        """Return a normal for each x; its mean is drawn to the mean of all as far as R paths leave it uncertain."""
         centre = self.average.mean(1, keepdim=True)
         gain = torch.linalg.solve(self.between + self.error + 1e-12 * self.within, self.between)
         left = self.between - self.between @ gain
@@ -175,8 +177,9 @@ class _Moments:
 
 def _both_sides(root: Tensor, matrix: Tensor) -> Tensor:
     """Return root^-1 matrix root^-T for a lower triangular root."""
-    half = torch.linalg.solve_triangular(root, matrix, upper=False)
-    return torch.linalg.solve_triangular(root, half.transpose(1, 2), upper=False)
+    half: Tensor = torch.linalg.solve_triangular(root, matrix, upper=False)
+    both: Tensor = torch.linalg.solve_triangular(root, half.transpose(1, 2), upper=False)
+    return both
 
 
 def _covariance(centred: Tensor) -> Tensor:
@@ -211,8 +214,10 @@ class _Normals:
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log density of every point (M, B, D) under every normal: (M, B, R)."""
-        distance = torch.cdist(self._whitened(z), self.means, compute_mode="donot_use_mm_for_euclid_dist")
-        return self.constant - 0.5 * distance.square()
+        distance: Tensor = torch.cdist(self._whitened(z), self.means, compute_mode="donot_use_mm_for_euclid_dist")
+        found: Tensor = self.constant - 0.5 * distance.square()
+        return found
 
     def _whitened(self, points: Tensor) -> Tensor:
-        return torch.linalg.solve_triangular(self.root, points.transpose(1, 2), upper=False).transpose(1, 2)
+        rows: Tensor = torch.linalg.solve_triangular(self.root, points.transpose(1, 2), upper=False)
+        return rows.transpose(1, 2)

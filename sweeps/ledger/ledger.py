@@ -279,18 +279,18 @@ class Ledger:
         """Count the earlier attempts at this cell that failed and were opened again."""
         return len(list(self.cell_path(cell_id).glob("failure-*.json")))
 
-    def evaluations(self, cell_id: str, damaged: list[str] | None = None) -> dict[int, dict[str, Any]]:
-        """Read the later evaluations of a cell by their number of samples; a damaged one is named in `damaged`."""
-        found: dict[int, dict[str, Any]] = {}
+    def evaluations(self, cell_id: str, damaged: list[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Read the later evaluations of a cell by name (5000: L_5000); a damaged one is named in `damaged`."""
+        found: dict[str, dict[str, Any]] = {}
         for path in self.cell_path(cell_id).glob("eval-*.json"):
             name = EVALUATION.fullmatch(path.name)
             if name is not None:
                 try:
-                    found[int(name[1])] = read_evaluation(path, cell_id, int(name[1]))
+                    found[name[1]] = read_evaluation(path, cell_id, name[1])
                 except DamagedFileError as error:
                     if damaged is not None:
                         damaged.append(str(error))
-        return dict(sorted(found.items()))
+        return dict(sorted(found.items(), key=lambda item: (len(item[0]), item[0])))
 
     def write_history(self, cell_id: str, rows: Sequence[Mapping[str, float | int]]) -> None:
         """Write history.csv: one row per evaluation on the validation images."""

@@ -6,6 +6,7 @@ import functools
 import os
 import platform
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ def versions() -> dict[str, str]:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
+    if (torch := sys.modules.get("torch")) is not None:
+        found["torch"] = str(torch.__version__)  # names the build too, which a wheel's own record may not
     return found
 
 

@@ -17,19 +17,32 @@ METRICS = ("elbo", "recon", "kl_total", "kl_top", "au_top")
 COMPANIONS = ("history.csv", "weights.safetensors")
 LARGEST = 1e100  # of a metric: sums and squares of such still have a float, and no training comes near it
 MAX_HASHED_BYTES = 2**16  # larger files are hashed only when they are used
-EVALUATION = re.compile(r"eval-([1-9]\d{0,8})\.json")
+EVALUATION = re.compile(r"eval-([1-9]\d{0,8}|share|information)\.json")
+METRICS_OF = {"share": "share", "information": "info"}  # the columns that a later evaluation gives begin with
 
 
-def read_evaluation(path: Path, cell_id: str, samples: int) -> dict[str, Any]:
-    """Read eval-<k>.json of a cell; raises DamagedFileError."""
+def read_evaluation(path: Path, cell_id: str, name: str) -> dict[str, Any]:
+    """Read eval-<name>.json of a cell, a bound named after its samples or `metrics`; raises DamagedFileError."""
     found = read_json(path) or {}
-    numbers = [found.get("ll"), *(found[name] for name in ("ll_se", "ll_ess") if found.get(name) is not None)]
-    finite = all(isinstance(value, float) and math.isfinite(value) for value in numbers)
     counts = all(type(n) is int and 0 <= n < 2**63 for n in (found.get("examples"), found.get("asked")))
-    declared = (found.get("schema"), found.get("cell_id"), found.get("samples"))
-    if not finite or not counts or declared != (SCHEMA, cell_id, samples):
+    known = counts and (found.get("schema"), found.get("cell_id")) == (SCHEMA, cell_id)
+    if not known or not (_is_bound(found, int(name)) if name.isdecimal() else _are_metrics(found, name)):
         raise DamagedFileError(path, f"is not an evaluation of cell {cell_id} in schema {SCHEMA}")
     return found
+
+
+def _is_bound(found: Mapping[str, Any], samples: int) -> bool:
+    numbers = [found.get("ll"), *(found[name] for name in ("ll_se", "ll_ess") if found.get(name) is not None)]
+    return found.get("samples") == samples and all(isinstance(n, float) and math.isfinite(n) for n in numbers)
+
+
+def _are_metrics(found: Mapping[str, Any], name: str) -> bool:
+    metrics, prefix = found.get("metrics"), METRICS_OF[name]
+    if not isinstance(metrics, dict) or not metrics.keys() >= {f"{prefix}_top", f"{prefix}_1"}:
+        return False
+    named = all(re.fullmatch(rf"{prefix}_(top|\d{{1,4}})(_se|_high|_high_se|_gauss)?", key) for key in metrics)
+    measured = all(isinstance(value, float) and math.isfinite(value) for value in metrics.values())
+    return named and measured and (name == "share" or type(found.get("paths")) is int)
 
 
 def is_request(request: object) -> bool:

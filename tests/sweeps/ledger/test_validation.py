@@ -85,7 +85,7 @@ def test_an_evaluation_must_be_of_its_cell_and_finite(tmp_path: Path, change: di
     path = tmp_path / "eval-50.json"
     whole = {"schema": SCHEMA, "cell_id": ID, "samples": 50, "ll": -2.0, "ll_se": 0.5, "examples": 9, "asked": 9}
     path.write_text(json.dumps(whole))
-    assert read_evaluation(path, ID, 50) == whole
+    assert read_evaluation(path, ID, "50") == whole
     path.write_text(json.dumps({**whole, **change}))
     with pytest.raises(DamagedFileError):
-        read_evaluation(path, ID, 50)
+        read_evaluation(path, ID, "50")
