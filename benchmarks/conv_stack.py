@@ -33,7 +33,7 @@ def grouped(x: Tensor, weights: list[Tensor]) -> Tensor:
 
 
 def grouped_last(x: Tensor, weights: list[Tensor]) -> Tensor:
-    """The same with channels last in memory."""
+    """Do the same with channels last in memory."""
     M, B, C, H, W = x.shape
     out = x.transpose(0, 1).reshape(B, M * C, H, W).contiguous(memory_format=torch.channels_last)
     for weight in weights:
@@ -64,7 +64,7 @@ def mapped(x: Tensor, weights: list[Tensor]) -> Tensor:
 
 def products(x: Tensor, weights: list[Tensor]) -> Tensor:
     """Patches of 3x3 pixels as rows of one batched matrix product."""
-    M, B, C, H, W = x.shape
+    M, B, _, H, W = x.shape
     out = x
     for weight in weights:
         patches = F.unfold(out.flatten(0, 1), 3, padding=1).unflatten(0, (M, B)).permute(0, 1, 3, 2).flatten(1, 2)
@@ -114,7 +114,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision("high" if given.tf32 else "highest")
-    torch.backends.cudnn.conv.fp32_precision = "tf32" if given.tf32 else "ieee"
+    torch.backends.cudnn.allow_tf32 = given.tf32
     print(f"torch {torch.__version__}, {given.device}, {'tf32' if given.tf32 else 'float32'}; time / floor")
     print(f"| M, C, H x W, B | floor, ms | {' | '.join(VARIANTS)} |")
     print("|---" * (2 + len(VARIANTS)) + "|")
