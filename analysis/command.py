@@ -68,14 +68,21 @@ def plot() -> None:
     default="rho",
     help="rho, stretched towards 1 where the grid is; rho on a linear axis; or c = rho^2 (1 - 1/K) + 1/K.",
 )
-def phase_transition(axis: Any, **given: Any) -> None:
-    """Draw top KL, active top units and unsmoothed ELBO over rho, as in the paper's Figure 1.
+@click.option(
+    "--panels",
+    multiple=True,
+    metavar="PANEL...",
+    help="Of kl, active, share, information, elbo.  [default: all that there are; information in place of the share]",
+)
+def phase_transition(axis: Any, panels: tuple[str, ...], **given: Any) -> None:
+    """Draw top KL, active top units, share or information, and unsmoothed ELBO over rho.
 
-    Writes the figure, its csv and a csv of the critical values, which are also printed.
+    --panels kl --axis linear draws the paper's Figure 1. Null data are grey. Writes the figure, its csv and a csv of
+    the critical values, which are also printed.
     """
     from analysis.reports.phase_transition import report
 
-    _print(report(PlotRequest.of(**given), axis=axis))
+    _print(report(PlotRequest.of(**given), axis=axis, panels=read_items("panels", panels)))
 
 
 @plot.command(

@@ -1,4 +1,4 @@
-"""The phase-transition figure: top KL over rho, with active top units and the unsmoothed ELBO beneath it.
+"""The phase-transition figure: top KL over rho, and beneath it active units, share or information, and ELBO.
 
 One column per model, one curve per data set and training settings. The line is the median over seeds; small points
 are single seeds and the band runs from the smallest to the largest of them (neither for one seed). A dotted line
@@ -6,9 +6,11 @@ falls from half of the plateau at the critical rho, a bar across its top is its 
 bounds it, or the interval is wide, a band stands for it; a hatched one is a crossover, over its width. Marks below the
 curves stand for cells that are not complete.
 
-The ELBO is there because KL can stay high while the model gets worse: what training maximises at rho < 1 is no bound.
-It is drawn as the difference from the best (see `elbo_axis`). Curves that coincide are both seen: every other one is
-wide, with large hollow markers, and lies beneath.
+Top KL is high on pure noise too: a data set's null (see hvae_core/data/null.py) is drawn in grey behind it, and the
+share of the top layer's variation that the image explains, or its information about the image (the lower estimate)
+where that was evaluated, stands below the KL. The ELBO is there because KL can stay high while the model gets worse:
+what training maximises at rho < 1 is no bound. It is drawn as the difference from the best (see `elbo_axis`). Curves
+that coincide are both seen: every other one is wide, with large hollow markers, and lies beneath.
 """
 
 from __future__ import annotations
@@ -33,10 +35,12 @@ from analysis.frames.baseline import below_baseline
 from analysis.frames.curves import Curve, curves
 
 MAX_MODELS = 4
-PANELS = {"kl_top": 1.6, "au_top": 0.7, "elbo": 1.1}  # height in inches
+PANELS = {"kl_top": 1.6, "au_top": 0.7, "share_top": 0.8, "info_top": 0.8, "elbo": 1.1}  # height in inches
+NAMES = {"kl": "kl_top", "active": "au_top", "share": "share_top", "information": "info_top", "elbo": "elbo"}
 TITLE = "Use of the top layer over smoothing"
 MISSING = {"pending": "|", "failed": "x", "diverged": "x", "untrained": "+"}
 UNTRAINED = "worse than independent pixels"
+NULL_GREY = (0.6, 0.6, 0.6)
 C_LABEL = r"retained variance $c(\rho, K)$"
 
 _LEFT, _INNER, _RIGHT, _GAP, _XLABEL, _LINE, _HANDLE = 0.68, 0.42, 0.08, 0.10, 0.38, 0.13, 0.42  # inches
@@ -55,11 +59,14 @@ class Look:
     line: style.Line
     marker: str
     wide: bool = False
+    behind: bool = False
 
     @property
     def drawn(self) -> dict[str, Any]:
         """The properties of its line: a wide one can be seen beneath a narrow one."""
         looks: dict[str, Any] = {"color": self.colour, "linestyle": self.line, "marker": self.marker}
+        if self.behind:
+            return {**looks, "linewidth": 1.0, "markeredgecolor": "white", "zorder": 2.5}
         if self.wide:
             hollow = {"markersize": 5.0, "markerfacecolor": "white", "markeredgecolor": self.colour}
             return {**looks, **hollow, "linewidth": 2.0, "markeredgewidth": 1.0, "zorder": 3}
@@ -86,13 +93,19 @@ class Column:
 
 
 def draw_phase_transition(
-    frame: pd.DataFrame, summary: pd.DataFrame, critical: pd.DataFrame, *, title: bool = True, axis: Axis = "rho"
+    frame: pd.DataFrame,
+    summary: pd.DataFrame,
+    critical: pd.DataFrame,
+    *,
+    title: bool = True,
+    axis: Axis = "rho",
+    panels: Sequence[str] = (),
 ) -> Figure:
     """Draw the figure of a tidy frame: 3.35 inches wide for one model, 7 for two to four; more are left out.
 
     `summary` is what `summarise` made of the frame, `critical` what `critical_table` did. `axis` is rho (stretched
-    where the grid is, see `rho_axis`), linear, or c, for frames `on_c_axis`. KL and ELBO are in nats per example.
-    Raises ValueError if no cell is complete.
+    where the grid is, see `rho_axis`), linear, or c, for frames `on_c_axis`. `panels` are keys of NAMES; without any,
+    those of `panels_of`. KL, information and ELBO are in nats per example. Raises ValueError if no cell is complete.
     """
     drawn = [curve for curve in curves(frame) if len(curve.complete)]
     if not drawn:
@@ -101,26 +114,33 @@ def draw_phase_transition(
     drawn = [curve for curve in drawn if curve["model"] in models]
     by_curve = {curve.key: curve for curve in curves(summary)}
     thresholds = {curve.key: curve.rows.iloc[0] for curve in curves(critical)}
-    looks = _looks(drawn)
+    looks, metrics = _looks(drawn), [NAMES[name] for name in panels or panels_of(frame)]
     with style.paper_style():
         columns = _columns(drawn, models, thresholds, by_curve, looks)
-        figure = _figure(columns, title)
+        figure = _figure(columns, title, metrics)
         rhos = sorted({float(rho) for curve in drawn for rho in curve.rows["rho"]})
         for i, column in enumerate(columns):
-            axes = _axes(figure, column, 0.42 if title else 0.22)
+            axes = _axes(figure, column, 0.42 if title else 0.22, metrics)
             for curve in column.curves:
                 best = column.best[curve.data]
                 _draw_seeds(axes, below_best(curve.complete, best), looks[curve.key])
                 _draw_curve(axes, below_best(by_curve[curve.key].rows, best), looks[curve.key])
                 _mark_untrained(axes, curve.complete, best)
-                _draw_critical(axes["kl_top"], thresholds[curve.key], looks[curve.key])
+                if "kl_top" in axes:
+                    _draw_critical(axes["kl_top"], thresholds[curve.key], looks[curve.key])
             _scale_panels(axes, column, looks)
             stretched = set_rho_axis(list(axes.values()), rhos, column.inches, "auto" if axis == "rho" else "linear")
-            axes["elbo"].set_xlabel(C_LABEL if axis == "c" else _rho_label(column.inches, stretched), labelpad=2)
+            axes[metrics[-1]].set_xlabel(C_LABEL if axis == "c" else _rho_label(column.inches, stretched), labelpad=2)
             if i == 0:
                 _label_panels(axes, column, {curve.top_width for curve in drawn})
             _draw_legend(figure, column)
     return figure
+
+
+def panels_of(frame: pd.DataFrame) -> list[str]:
+    """Choose panels: KL, active units, information where it was evaluated or else the share where known, and ELBO."""
+    known = [name for name in ("information", "share") if NAMES[name] in frame and frame[NAMES[name]].notna().any()]
+    return ["kl", "active", *known[:1], "elbo"]
 
 
 def models_drawn(drawn: Sequence[Curve]) -> list[str]:
@@ -129,14 +149,23 @@ def models_drawn(drawn: Sequence[Curve]) -> list[str]:
 
 
 def _looks(drawn: Sequence[Curve]) -> dict[Key, Look]:
-    """Colour by data set and line by settings; colour by settings where there is one data set; markers all differ."""
-    data = list(dict.fromkeys(curve.data for curve in drawn))
+    """Colour by data set and line by settings; colour by settings where there is one data set; markers all differ.
+
+    Nulls are grey.
+    """
+    images = [curve for curve in drawn if not curve.is_null] or drawn
+    nulls = [curve for curve in drawn if curve not in images]
+    data = list(dict.fromkeys(curve.data for curve in images))
     variants = list(dict.fromkeys(curve.variant for curve in drawn))
-    pairs = list(dict.fromkeys((curve.data, curve.variant) for curve in drawn))
+    pairs = list(dict.fromkeys((curve.data, curve.variant) for curve in images))
     looks = {}
-    for curve in drawn:
+    for i, curve in enumerate(nulls):
+        line: style.Line = style.LINES[variants.index(curve.variant) % len(style.LINES)]
+        marker = style.MARKERS[-1 - i % len(style.MARKERS)]
+        looks[curve.key] = Look(NULL_GREY, line, marker, behind=True)
+    for curve in images:
         d, v, pair = data.index(curve.data), variants.index(curve.variant), pairs.index((curve.data, curve.variant))
-        line: style.Line = style.LINES[v % len(style.LINES)] if len(data) > 1 else "-"
+        line = style.LINES[v % len(style.LINES)] if len(data) > 1 else "-"
         marker = style.MARKERS[pair % len(style.MARKERS)]
         wide = len(pairs) > 1 and (d + v) % 2 == 0  # neighbours in data or in settings, which may coincide, differ
         looks[curve.key] = Look(style.colour(d if len(data) > 1 else v), line, marker, wide)
@@ -174,10 +203,10 @@ def _columns(
     return columns
 
 
-def _figure(columns: Sequence[Column], title: bool) -> Figure:
+def _figure(columns: Sequence[Column], title: bool, metrics: Sequence[str]) -> Figure:
     """Make the figure, as high as its panels and the longest legend need."""
     width = columns[-1].left + columns[-1].inches + _RIGHT
-    panels = sum(PANELS.values()) + _GAP * (len(PANELS) - 1)
+    panels = sum(PANELS[metric] for metric in metrics) + _GAP * (len(metrics) - 1)
     height = (0.42 if title else 0.22) + panels + _XLABEL + _LINE * max(column.lines for column in columns) + 0.06
     figure = style.new_figure(width, height)
     if title:
@@ -185,18 +214,19 @@ def _figure(columns: Sequence[Column], title: bool) -> Figure:
     return figure
 
 
-def _axes(figure: Figure, column: Column, top: float) -> dict[str, Axes]:
+def _axes(figure: Figure, column: Column, top: float, metrics: Sequence[str]) -> dict[str, Axes]:
     """Stack the panels of one model under its name; only the lowest has rho labels."""
     width, height = figure.get_size_inches()
     axes: dict[str, Axes] = {}
-    for metric, panel in PANELS.items():
+    for metric in metrics:
+        panel = PANELS[metric]
         top += panel
         box = (column.left / width, 1 - top / height, column.inches / width, panel / height)
-        ax = figure.add_axes(box, sharex=axes.get("kl_top"), label=metric)
-        ax.tick_params(axis="x", which="both", labelbottom=metric == "elbo")
+        ax = figure.add_axes(box, sharex=axes.get(metrics[0]), label=metric)
+        ax.tick_params(axis="x", which="both", labelbottom=metric == metrics[-1])
         axes[metric] = ax
         top += _GAP
-    axes["kl_top"].set_title(style.plain(column.curves[0]["model"]), pad=4)
+    axes[metrics[0]].set_title(style.plain(column.curves[0]["model"]), pad=4)
     return axes
 
 
@@ -258,8 +288,27 @@ def _mark_untrained(axes: Mapping[str, Axes], cells: pd.DataFrame, best: float) 
 
 
 def _scale_panels(axes: Mapping[str, Axes], column: Column, looks: Mapping[Key, Look]) -> None:
-    """Set the vertical scales: KL from 0, units from 0 to D, and room below the KL for cells that are not complete."""
-    kl, units, elbo = axes["kl_top"], axes["au_top"], axes["elbo"]
+    """Set the vertical scales: KL and information from 0, units from 0 to D, the share from 0 to 1."""
+    if "kl_top" in axes:
+        _scale_kl(axes["kl_top"], column, looks)
+    if "au_top" in axes:
+        width = column.curves[0].top_width
+        axes["au_top"].set_ylim(-0.06 * width, 1.06 * width)
+        axes["au_top"].set_yticks([0, width // 2, width] if width % 2 == 0 else [0, width])
+    if "share_top" in axes:
+        axes["share_top"].set_ylim(-0.06, 1.06)
+        axes["share_top"].set_yticks([0, 0.5, 1], labels=["0", "0.5", "1"])
+    if "info_top" in axes:
+        most = max((float(curve.complete["info_top"].max()) for curve in column.curves), default=0.0)
+        most = max(0.1, 0.0 if math.isnan(most) else most)
+        axes["info_top"].set_ylim(-0.06 * most, 1.06 * most)
+        axes["info_top"].yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+    if "elbo" in axes:
+        set_elbo_axis(axes["elbo"], PANELS["elbo"])
+
+
+def _scale_kl(kl: Axes, column: Column, looks: Mapping[Key, Look]) -> None:
+    """Set the KL's scale, with room below for the marks of cells that are not complete."""
     highest = max(float(curve.complete["kl_top"].max()) for curve in column.curves)
     highest = max(highest, 0.1)
     rows = 0
@@ -272,10 +321,6 @@ def _scale_panels(axes: Mapping[str, Axes], column: Column, looks: Mapping[Key, 
             marks.set(gid=str(state), color=looks[curve.key].colour, markeredgewidth=0.8, clip_on=False)
     kl.set_ylim(-highest * (0.055 * (rows + 0.7) if rows else 0.03), 1.05 * highest)
     kl.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    width = column.curves[0].top_width
-    units.set_ylim(-0.06 * width, 1.06 * width)
-    units.set_yticks([0, width // 2, width] if width % 2 == 0 else [0, width])
-    set_elbo_axis(elbo, PANELS["elbo"])
 
 
 def _label_panels(axes: Mapping[str, Axes], column: Column, widths: set[int]) -> None:
@@ -283,6 +328,8 @@ def _label_panels(axes: Mapping[str, Axes], column: Column, widths: set[int]) ->
     labels = {
         "kl_top": "top-layer KL (nats)",
         "au_top": f"active top\nunits (of {of})",
+        "share_top": "top share\nfrom the image",
+        "info_top": "top information\non x, ≥ (nats)",
         "elbo": "test ELBO − best\n(nats, stretched)",
     }
     for metric, ax in axes.items():

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import pandas as pd
 
+from hvae_core.data import NULL
+
 FAR = 2.0  # times the baseline
 
 
 def below_baseline(rows: pd.DataFrame, times: float = 1.0) -> pd.Series[bool]:
-    """Whether each row is a complete cell whose ELBO is below that many times its baseline; not where none is known."""
+    """Whether each row is a complete cell whose ELBO is below that many times its baseline; not where none is known.
+
+    Of null data independent pixels are the truth: every model lies below it.
+    """
     if "baseline" not in rows:
         return pd.Series(False, index=rows.index)
-    known = (rows["state"] == "complete") & rows["baseline"].notna()
+    known = (rows["state"] == "complete") & rows["baseline"].notna() & ~rows["dataset"].str.startswith(NULL)
     return known & (rows["elbo"] < times * rows["baseline"].fillna(0.0))
 
 

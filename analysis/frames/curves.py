@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from hvae_core.data import NULL
 from hvae_core.families.base import Family
 from hvae_core.families.registry import recorded_model
 from sweeps.grid.declared import SETTINGS as DECLARED
@@ -63,6 +64,11 @@ class Curve:
     def name(self) -> str:
         """`dataset:source`."""
         return f"{self['dataset']}:{self['source']}"
+
+    @property
+    def is_null(self) -> bool:
+        """Whether its data are the null of a data set."""
+        return str(self["dataset"]).startswith(NULL)
 
     @property
     def content(self) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.critical.table import critical_table
 from analysis.figures.c_axis import on_c_axis
-from analysis.figures.phase_transition import MAX_MODELS, Axis, draw_phase_transition, models_drawn
+from analysis.figures.phase_transition import MAX_MODELS, NAMES, Axis, draw_phase_transition, models_drawn
 from analysis.frames.curves import Curve, curves
 from analysis.reports.critical import PRINTED, apart_in_words
 from analysis.reports.output import write_files
@@ -17,22 +17,23 @@ from analysis.reports.report import Report
 from analysis.summaries.summary import summarise
 from analysis.words.incomplete import incomplete
 from analysis.words.printed import printed
+from hvae_core.checks import SpecError
 
 NAME = "phase-transition"
 
 
-def report(request: PlotRequest, *, axis: Axis = "rho") -> Report:
-    """Gather results directories and write the figure.
+def report(request: PlotRequest, *, axis: Axis = "rho", panels: Sequence[str] = ()) -> Report:
+    """Gather results directories and write the figure, with these panels (see NAMES) or those that the data have.
 
     Writes `phase-transition.<format>`, `phase-transition.csv` (the summary behind it) and
     `phase-transition-critical.csv`, which is the report's table: the critical rho of each curve (see `critical_table`).
     Raises GatherError where there is nothing to plot, ValueError for an unknown format, OSError where nothing can be
-    written.
+    written, SpecError for panels that there are not.
     """
     frame, notes = request.trained_cells()
     critical, summary = critical_table(frame), summarise(frame)
     drawn = (frame, summary, critical) if axis != "c" else on_c_axis(frame, summary, critical)
-    figure = draw_phase_transition(*drawn, title=request.title, axis=axis)
+    figure = draw_phase_transition(*drawn, title=request.title, axis=axis, panels=checked_panels(panels, frame))
     tables = {NAME: summary, f"{NAME}-critical": critical}
     files = write_files(figure, request.directory, NAME, request.formats, tables)
     text = printed(critical.assign(beta_top=_betas(summary)), PRINTED)
@@ -40,6 +41,16 @@ def report(request: PlotRequest, *, axis: Axis = "rho") -> Report:
     if (critical["kind"] == "few").all():
         notes.append("no curve has enough rho values for a transition; hvae-plot table compares configurations")
     return Report(files, notes, critical, text)
+
+
+def checked_panels(panels: Sequence[str], frame: pd.DataFrame) -> list[str]:
+    """Return the panels asked for; raises SpecError for one that is unknown, or of what no cell was evaluated for."""
+    for name in panels:
+        if name not in NAMES:
+            raise SpecError(f"panels: {name!r} is not allowed; it must be of {', '.join(NAMES)}")
+        if NAMES[name] not in frame or frame[NAMES[name]].isna().all():
+            raise SpecError(f"panels: {name!r} is not allowed here; no cell has it: hvae-sweep evaluate --what {name}")
+    return list(panels)
 
 
 def _betas(summary: pd.DataFrame) -> list[float | str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from analysis.frames.curves import CURVE, curves
 from hvae_core.spec import retained_variance
 
-METRICS = ("kl_top", "au_top", "elbo")
+METRICS = ("kl_top", "au_top", "share_top", "info_top", "elbo")
 STATISTICS = ("median", "min", "max")
 COLUMNS = (*CURVE, "rho", "c", "n_seeds", *(f"{metric}_{statistic}" for metric in METRICS for statistic in STATISTICS))
 
@@ -19,7 +20,8 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
 
     One rule for every number of seeds, said in the column names: the interval is the range min to max, which
     claims nothing about seeds that were not run. kl_top and elbo are in nats per example, measured unsmoothed;
-    au_top counts units; c = rho^2 (1 - 1/K) + 1/K is the retained degree-1 variance.
+    info_top is the lower estimate, au_top counts units, share_top is a part of one; share and information are missing
+    where they were not measured; c = rho^2 (1 - 1/K) + 1/K is the retained degree-1 variance.
     """
     rows: list[dict[str, Any]] = []
     for curve in curves(frame[frame["state"] == "complete"]):
@@ -28,7 +30,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
             row = {**curve.declared, "rho": rho, "c": retained_variance(rho, curve["ou_samples"])}
             row["n_seeds"] = len(cells)
             for metric in METRICS:
-                values = cells[metric].astype("float64")
+                values = cells[metric].astype("float64") if metric in cells else pd.Series([math.nan])
                 row |= {f"{metric}_{name}": float(values.agg(name)) for name in STATISTICS}
             rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -43,7 +43,7 @@ OPTION_PANELS = {
     ),
     "Output": (
         *("--out", "--keep", "--eval-every", "--ll-examples", "--log", "--json"),
-        *("--format", "--style", "--axis", "--title", "--context"),
+        *("--format", "--style", "--panels", "--axis", "--title", "--context"),
     ),
     "Settings from elsewhere": ("--preset", "--quick", "--config"),
 }
