@@ -46,7 +46,10 @@ FIGURE = together(
     cls=Group,
     context_settings=CONTEXT,
     panels=[
-        RichCommandPanel("The fall of the top layer", commands=["phase-transition", "critical", "drift", "scaling"]),
+        RichCommandPanel(
+            "The fall of the top layer",
+            commands=["phase-transition", "critical", "information", "drift", "scaling"],
+        ),
         RichCommandPanel("The paper's other figures and tables", commands=["collapse", "training", "table"]),
         RichCommandPanel("The models, and the tool itself", commands=["samples", "calibration"]),
     ],
@@ -116,6 +119,21 @@ def critical(diagnostics: bool, compare: str | None, margin: float, **given: Any
 def calibration(**given: Any) -> None:
     """Compare the linear models of `hvae-sweep calibrate` with their closed form: critical rho and top KL."""
     from analysis.reports.calibration import report
+
+    _print(report(PlotRequest.of(**given)))
+
+
+@plot.command(
+    "information",
+    examples=["hvae-plot information results/", "hvae-plot information results/ --datasets mnist null:mnist"],
+)
+@FIGURE
+def information(**given: Any) -> None:
+    """Draw how much of each layer's KL is about the image, and how much is noise.
+
+    This needs `hvae-sweep evaluate RESULTS --what information`, which estimates I(x; z_i) from both sides.
+    """
+    from analysis.reports.information import report
 
     _print(report(PlotRequest.of(**given)))
 

@@ -2,9 +2,9 @@
 
 One column per model, one curve per data set and training settings. The line is the median over seeds; small points
 are single seeds and the band runs from the smallest to the largest of them (neither for one seed). A dotted line
-falls from half of the plateau at the critical rho, a bar across its top is its 90 % interval. Where only the grid
-bounds it, or the interval is wide, a band stands for it; a hatched one is a crossover, over its width. Marks below the
-curves stand for cells that are not complete.
+falls from half of the plateau at the critical rho (of no null), a bar across its top is its 90 % interval. Where only
+the grid bounds it, or the interval is wide, a band stands for it; a hatched one is a crossover, over its width. Marks
+below the curves stand for cells that are not complete.
 
 Top KL is high on pure noise too: a data set's null (see hvae_core/data/null.py) is drawn in grey behind it, and the
 share of the top layer's variation that the image explains, or its information about the image (the lower estimate)
@@ -126,7 +126,7 @@ def draw_phase_transition(
                 _draw_seeds(axes, below_best(curve.complete, best), looks[curve.key])
                 _draw_curve(axes, below_best(by_curve[curve.key].rows, best), looks[curve.key])
                 _mark_untrained(axes, curve.complete, best)
-                if "kl_top" in axes:
+                if "kl_top" in axes and not looks[curve.key].behind:
                     _draw_critical(axes["kl_top"], thresholds[curve.key], looks[curve.key])
             _scale_panels(axes, column, looks)
             stretched = set_rho_axis(list(axes.values()), rhos, column.inches, "auto" if axis == "rho" else "linear")

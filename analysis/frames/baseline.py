@@ -20,7 +20,9 @@ def below_baseline(rows: pd.DataFrame, times: float = 1.0) -> pd.Series[bool]:
     """
     if "baseline" not in rows:
         return pd.Series(False, index=rows.index)
-    known = (rows["state"] == "complete") & rows["baseline"].notna() & ~rows["dataset"].str.startswith(NULL)
+    known = (rows["state"] == "complete") & rows["baseline"].notna()
+    if "dataset" in rows:
+        known &= ~rows["dataset"].str.startswith(NULL)
     return known & (rows["elbo"] < times * rows["baseline"].fillna(0.0))
 
 

@@ -65,7 +65,7 @@ def write_results(
     """Write one directory that holds a whole grid; `state` and `change` say what became of each cell."""
     cells = []
     for dataset, model, seed, rho in itertools.product(datasets, models, seeds, rhos):
-        name, source = dataset.split(":")
+        name, _, source = dataset.rpartition(":")
         member = Member(ObjectiveSpec(**{"rho": rho, **(objective or {})}), seed)
         checksum = hashlib.sha256(f"{dataset} {binarise}".encode()).hexdigest()
         cells.append(Cell(name, source, checksum, binarise, parse_model(model), member, train or TrainSpec(3000)))

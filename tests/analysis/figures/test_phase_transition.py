@@ -303,3 +303,50 @@ def test_global_settings_are_left_alone(make_frame: MakeFrame) -> None:
 def test_nothing_complete_is_an_error(make_frame: MakeFrame) -> None:
     with pytest.raises(ValueError, match="no cell is complete"):
         draw_phase_transition(make_frame(state=lambda cell: "pending"))
+
+
+def with_share(cell: Cell, result: dict[str, Any]) -> dict[str, Any]:
+    """Give a result a share of each layer: of the null nothing, of images a half at the top."""
+    top = 0.0 if cell.dataset.startswith("null:") else 0.5
+    return {**result, "share_1": 1.0, "share_2": top, "share_top": top}
+
+
+def test_share_has_a_panel_where_it_is_known_and_panels_can_be_chosen(make_frame: MakeFrame) -> None:
+    frame = make_frame(seeds=(0, 1), change=with_share)
+    figure = draw_phase_transition(frame)
+    assert [ax.get_label() for ax in figure.axes] == ["kl_top", "au_top", "share_top", "elbo"]
+    (line,) = lines(panels(figure, "share_top")[0], "median")
+    assert set(line.get_ydata()) == {0.5}
+    assert panels(figure, "share_top")[0].get_ylim()[1] > 1
+    assert_everything_is_inside_and_apart(figure)
+    one = draw_phase_transition(frame, panels=["kl"], axis="linear")
+    assert [ax.get_label() for ax in one.axes] == ["kl_top"]
+    assert one.axes[0].get_xlabel() == "OU correlation ρ"
+    assert one.get_size_inches()[1] < figure.get_size_inches()[1] - 2
+    assert_everything_is_inside_and_apart(one)
+
+
+def test_information_takes_the_place_of_the_share_where_it_was_evaluated(make_frame: MakeFrame) -> None:
+    frame = make_frame(change=with_share)
+    figure = draw_phase_transition(frame.assign(info_top=np.linspace(3, 0, len(frame))))
+    assert [ax.get_label() for ax in figure.axes] == ["kl_top", "au_top", "info_top", "elbo"]
+    assert lines(figure.axes[2], "median")[0].get_ydata()[0] == 3
+
+
+def test_a_null_is_grey_behind_its_data_set_and_marks_no_critical_value(
+    make_frame: MakeFrame, kinked_kl: TopKL
+) -> None:
+    """Colours of the data sets stay what they are without nulls."""
+    grid = [*np.arange(0.9, 1.0001, 0.004).round(4)]
+    data = ("mnist:embedded", "null:mnist:embedded")
+    frame = make_frame(datasets=data, seeds=(0, 1, 2), rhos=grid, top_kl=kinked_kl, change=with_share)
+    figure = draw_phase_transition(frame)
+    by_name = {line.get_color(): line for line in lines(figure.axes[0], "median")}
+    grey = next(line for colour, line in by_name.items() if len(set(to_rgb(colour))) == 1)
+    other = next(line for colour, line in by_name.items() if len(set(to_rgb(colour))) > 1)
+    alone = draw_phase_transition(frame[frame["dataset"] == "mnist"])
+    assert to_rgb(other.get_color()) == to_rgb(lines(alone.axes[0], "median")[0].get_color())
+    assert grey.get_zorder() < other.get_zorder()
+    assert len(lines(figure.axes[0], "critical")) == 1
+    assert any("null:mnist" in text for text in legend_texts(figure))
+    assert_everything_is_inside_and_apart(figure)

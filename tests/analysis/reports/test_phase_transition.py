@@ -17,6 +17,7 @@ from analysis.reports import output
 from analysis.reports.phase_transition import report as phase_transition_report
 from analysis.reports.plot_request import PlotRequest
 from analysis.summaries.summary import summarise
+from hvae_core.checks import SpecError
 from sweeps.grid.cell import Cell
 
 Make = Callable[..., list[Cell]]
@@ -201,3 +202,16 @@ def test_the_summary_and_the_critical_values_are_computed_once(
         monkeypatch.setattr(f"{module}.summarise", counted, raising=False)
     phase_transition_report(PlotRequest([tmp_path], formats=("svg",)))
     assert calls == ["summary"]
+
+
+@pytest.mark.parametrize(
+    ("panels", "says"),
+    [(["depth"], "panels: 'depth' is not allowed; it must be of kl, active"), (["share"], "no cell has it")],
+)
+def test_panels_that_are_not_there_are_refused(
+    make_results: Make, tmp_path: Path, panels: list[str], says: str
+) -> None:
+    make_results(tmp_path / "a")
+    with pytest.raises(SpecError, match=says):
+        phase_transition_report(PlotRequest([tmp_path / "a"]), panels=panels)
+    assert not (tmp_path / "a" / "figures").exists()

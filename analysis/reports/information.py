@@ -1,0 +1,43 @@
+"""From results directories to the information figure on disk, with the csv behind it."""
+
+from __future__ import annotations
+
+from analysis.figures.information import MAX_CURVES, draw_information
+from analysis.frames.curves import curves
+from analysis.frames.gather import GatherError
+from analysis.reports.output import write_files
+from analysis.reports.plot_request import PlotRequest
+from analysis.reports.report import Report
+from analysis.summaries.information import evaluated, information_table
+from analysis.words.curves import curve_in_words
+from analysis.words.printed import printed
+
+NAME = "information"
+PRINTED = ("dataset", "source", "model", "steps", "rho", "layer", "n_seeds", "kl_median", "kl_from_here_median")
+ESTIMATES = ("info_median", "info_high_median", "info_gauss_median", "share_median")
+
+
+def report(request: PlotRequest) -> Report:
+    """Gather results directories and write `information.<format>` and `information.csv`.
+
+    The text holds the top layers. Raises GatherError where no cell's information was evaluated, ValueError for an
+    unknown format, OSError where nothing can be written.
+    """
+    frame, notes = request.trained_cells()
+    every = curves(frame)
+    known = [curve for curve in every if len(evaluated(curve))]
+    if not known:
+        how = f"hvae-sweep evaluate {request.results[0]} --what information"
+        raise GatherError(f"nothing to plot: the information of no cell was evaluated; {how}")
+    table = information_table(known)
+    figure = draw_information(table, known, title=request.title)
+    files = write_files(figure, request.directory, NAME, request.formats, {NAME: table})
+    for curve in known:
+        lacking = len(curve.complete) - len(evaluated(curve))
+        if lacking:
+            notes.append(f"{curve_in_words(curve)}: {lacking} of {len(curve.complete)} complete cells lack information")
+    if beyond := known[MAX_CURVES:]:
+        names = "; ".join(map(curve_in_words, beyond))
+        notes.append(f"a figure shows {MAX_CURVES} curves; left out: {names} (choose with --datasets or --models)")
+    top = table[table["layer"] == table.groupby("model")["layer"].transform("max")]
+    return Report(files, notes, table, printed(top, (*PRINTED, *ESTIMATES)))
