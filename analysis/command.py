@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich_click import RichCommandPanel
 
-from analysis.reports.plot_request import PlotRequest, read_items
+from analysis.requests.plot_request import PlotRequest, read_items
 from hvae_core.checks import is_finite, require
 from sweeps.options.click_commands import CONTEXT, Group, together
 
 if TYPE_CHECKING:
-    from analysis.reports.report import Report
+    from analysis.requests.report import Report
 
 FORMATS = ("png", "pdf", "svg")
 

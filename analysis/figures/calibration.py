@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures import style
+from analysis.axes import style
 
 TITLE = "Measured against exact: the linear model"
 SIDE = 1.15  # inches of a panel

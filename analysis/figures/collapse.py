@@ -29,8 +29,8 @@ from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator
 from numpy.typing import NDArray
 
-from analysis.figures import style
-from analysis.figures.legend import wrapped
+from analysis.axes import style
+from analysis.axes.legend import wrapped
 
 Active: TypeAlias = Literal["mean", "path"]
 

@@ -15,10 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from analysis.axes import style
+from analysis.axes.legend import wrapped
+from analysis.axes.rho_axis import set_rho_axis
 from analysis.critical.drift import LEAST_KL, SETTLED
-from analysis.figures import style
-from analysis.figures.legend import wrapped
-from analysis.figures.rho_axis import set_rho_axis
 from analysis.frames.curves import curves
 
 TITLE = "Does the fall still move?"

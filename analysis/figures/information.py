@@ -19,9 +19,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures import style
-from analysis.figures.legend import wrapped
-from analysis.figures.rho_axis import set_rho_axis
+from analysis.axes import style
+from analysis.axes.legend import wrapped
+from analysis.axes.rho_axis import set_rho_axis
 from analysis.frames.curves import Curve
 from analysis.words.curves import curves_in_words
 
@@ -52,15 +52,15 @@ def draw_information(table: pd.DataFrame, group: Sequence[Curve], *, title: bool
         ]
         foot = wrapped([*map(style.plain, shared), *_made_from(table)], width - 0.2)
         head = (0.26 if title else 0.06) + _LINE * (max(text.count("\n") for text in heads) + 1) + 0.06
-        below = _XLABEL + 3 * _LINE + _LINE * (foot.count("\n") + 1) + 0.10
+        below = _XLABEL + (1 if len(shown) > 1 else 2) * 1.3 * _LINE + _LINE * (foot.count("\n") + 1) + 0.10
         height = head + depth * (_ROW + _GAP) - _GAP + below
         figure = style.new_figure(width, height)
         if title:
             figure.suptitle(TITLE, y=1 - 0.05 / height, va="top")
+        rhos = sorted(float(rho) for rho in table["rho"].unique())
         for i, (curve, name) in enumerate(zip(shown, heads, strict=True)):
             left = _LEFT + i * (inches + _INNER)
             rows = _of(table, curve)
-            rhos = sorted(float(rho) for rho in rows["rho"].unique())
             axes = []
             for place, layer in enumerate(range(curve.model.depth, 0, -1)):
                 top = head + place * (_ROW + _GAP)

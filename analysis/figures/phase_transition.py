@@ -27,10 +27,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures import style
-from analysis.figures.elbo_axis import below_best, best_of_each, set_elbo_axis
-from analysis.figures.legend import WIDE, panel_legend
-from analysis.figures.rho_axis import set_rho_axis
+from analysis.axes import style
+from analysis.axes.elbo_axis import below_best, best_of_each, set_elbo_axis
+from analysis.axes.legend import WIDE, panel_legend
+from analysis.axes.rho_axis import set_rho_axis
 from analysis.frames.baseline import below_baseline
 from analysis.frames.curves import Curve, curves
 

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from analysis.axes import style
 from analysis.critical.scaling import PANELS
-from analysis.figures import style
 
 TITLE = "Top layer against width and steps"
 LABELS = {

@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from analysis.figures import style
-from analysis.figures.legend import wrapped
-from analysis.figures.rho_axis import set_rho_axis
+from analysis.axes import style
+from analysis.axes.legend import wrapped
+from analysis.axes.rho_axis import set_rho_axis
 from analysis.figures.training_layout import ENDS, GREY, Look, Row, rows, shade, shares
 from analysis.frames.histories import METRICS
 from analysis.summaries.trajectories import Trajectory

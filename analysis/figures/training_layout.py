@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import matplotlib as mpl
 import numpy as np
 
-from analysis.figures import style
-from analysis.figures.rho_axis import stretch
+from analysis.axes import style
+from analysis.axes.rho_axis import stretch
 from analysis.frames.configurations import Configuration
 from analysis.summaries.trajectories import Trajectory
 from analysis.words.curves import annealing_in_words

@@ -6,9 +6,9 @@ from analysis.critical.calibration import calibration_cells, calibration_table
 from analysis.figures.calibration import draw_calibration
 from analysis.frames.curves import curves
 from analysis.frames.gather import GatherError
-from analysis.reports.output import write_files
-from analysis.reports.plot_request import PlotRequest
-from analysis.reports.report import Report
+from analysis.requests.output import write_files
+from analysis.requests.plot_request import PlotRequest
+from analysis.requests.report import Report
 from analysis.words.incomplete import incomplete, require_complete
 from analysis.words.printed import printed
 

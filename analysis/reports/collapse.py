@@ -16,9 +16,9 @@ import pandas as pd
 from analysis.figures.collapse import DEFINITIONS, MAX_RHOS, Active, draw_collapse, rhos_drawn
 from analysis.frames.curves import Curve
 from analysis.frames.gather import GatherError
-from analysis.reports.output import write_files
-from analysis.reports.plot_request import PlotRequest
-from analysis.reports.report import Report
+from analysis.requests.output import write_files
+from analysis.requests.plot_request import PlotRequest
+from analysis.requests.report import Report
 from analysis.summaries.depth_width import STATES, blocks, depth_width_table, some
 from analysis.words.curves import curve_in_words, curves_in_words
 from analysis.words.incomplete import incomplete, require_complete, untrained

@@ -9,9 +9,9 @@ from analysis.critical.diagnostics import NUMBERS, diagnostics_table
 from analysis.critical.table import critical_table
 from analysis.frames.csv_text import csv_bytes
 from analysis.frames.curves import CURVE, curves
-from analysis.reports.output import write_all
-from analysis.reports.plot_request import PlotRequest
-from analysis.reports.report import Report
+from analysis.requests.output import write_all
+from analysis.requests.plot_request import PlotRequest
+from analysis.requests.report import Report
 from analysis.words.incomplete import incomplete
 from analysis.words.printed import printed
 

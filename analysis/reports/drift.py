@@ -7,9 +7,9 @@ from analysis.figures.drift import MOST_CURVES, draw_drift
 from analysis.frames.curves import curves
 from analysis.frames.gather import GatherError
 from analysis.frames.histories import histories
-from analysis.reports.output import write_files
-from analysis.reports.plot_request import PlotRequest
-from analysis.reports.report import Report
+from analysis.requests.output import write_files
+from analysis.requests.plot_request import PlotRequest
+from analysis.requests.report import Report
 from analysis.words.curves import curve_in_words
 from analysis.words.incomplete import incomplete
 from analysis.words.printed import printed

@@ -5,9 +5,9 @@ from __future__ import annotations
 from analysis.figures.information import MAX_CURVES, draw_information
 from analysis.frames.curves import curves
 from analysis.frames.gather import GatherError
-from analysis.reports.output import write_files
-from analysis.reports.plot_request import PlotRequest
-from analysis.reports.report import Report
+from analysis.requests.output import write_files
+from analysis.requests.plot_request import PlotRequest
+from analysis.requests.report import Report
 from analysis.summaries.information import evaluated, information_table
 from analysis.words.curves import curve_in_words
 from analysis.words.printed import printed

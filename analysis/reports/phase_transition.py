@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.axes.c_axis import on_c_axis
 from analysis.critical.table import critical_table
-from analysis.figures.c_axis import on_c_axis
 from analysis.figures.phase_transition import MAX_MODELS, NAMES, Axis, draw_phase_transition, models_drawn
 from analysis.frames.curves import Curve, curves
 from analysis.reports.critical import PRINTED, apart_in_words
-from analysis.reports.output import write_files
-from analysis.reports.plot_request import PlotRequest
-from analysis.reports.report import Report
+from analysis.requests.output import write_files
+from analysis.requests.plot_request import PlotRequest
+from analysis.requests.report import Report
 from analysis.summaries.summary import summarise
 from analysis.words.incomplete import incomplete
 from analysis.words.printed import printed

@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures import style
-from analysis.figures.legend import wrapped
+from analysis.axes import style
+from analysis.axes.legend import wrapped
 from analysis.frames.curves import curves
 from analysis.frames.gather import GatherError
-from analysis.reports.output import write_files
-from analysis.reports.plot_request import PlotRequest
-from analysis.reports.report import Report
+from analysis.requests.output import write_files
+from analysis.requests.plot_request import PlotRequest
+from analysis.requests.report import Report
 from analysis.words.curves import curve_in_words, curves_in_words
 from analysis.words.incomplete import require_complete
 from analysis.words.printed import printed

@@ -5,9 +5,9 @@ from __future__ import annotations
 from analysis.critical.scaling import PANELS, scaling_table
 from analysis.figures.scaling import draw_scaling
 from analysis.frames.curves import curves
-from analysis.reports.output import write_files
-from analysis.reports.plot_request import PlotRequest
-from analysis.reports.report import Report
+from analysis.requests.output import write_files
+from analysis.requests.plot_request import PlotRequest
+from analysis.requests.report import Report
 from analysis.words.incomplete import incomplete
 from analysis.words.printed import printed
 

@@ -10,9 +10,9 @@ import pandas as pd
 
 from analysis.frames.configurations import Configuration, configurations
 from analysis.frames.csv_text import csv_bytes
-from analysis.reports.output import write_all
-from analysis.reports.plot_request import PlotRequest
-from analysis.reports.report import Report
+from analysis.requests.output import write_all
+from analysis.requests.plot_request import PlotRequest
+from analysis.requests.report import Report
 from analysis.summaries.seed_means import TableRow, tidy
 from analysis.tables.latex import latex
 from analysis.tables.layout import lay_out

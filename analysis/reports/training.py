@@ -12,9 +12,9 @@ from analysis.figures.training_layout import left_out
 from analysis.frames.configurations import Configuration, configurations
 from analysis.frames.gather import GatherError
 from analysis.frames.histories import histories
-from analysis.reports.output import write_files
-from analysis.reports.plot_request import PlotRequest
-from analysis.reports.report import Report
+from analysis.requests.output import write_files
+from analysis.requests.plot_request import PlotRequest
+from analysis.requests.report import Report
 from analysis.summaries.trajectories import LEAST, Trajectory, tabulate, trajectories
 from analysis.words.incomplete import counted, untrained
 from analysis.words.methods import words_of

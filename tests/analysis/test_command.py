@@ -15,11 +15,11 @@ from click.testing import CliRunner, Result
 
 import cli
 from analysis import command
+from analysis.axes import style
 from analysis.command import plot
-from analysis.figures import style
 from analysis.figures.collapse import Active
-from analysis.reports.plot_request import PlotRequest
 from analysis.reports.table import STYLES
+from analysis.requests.plot_request import PlotRequest
 from hvae_core.checks import SpecError
 from sweeps.grid.cell import Cell
 

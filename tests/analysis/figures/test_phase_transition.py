@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from analysis.axes.c_axis import on_c_axis
+from analysis.axes.legend import critical_in_words
 from analysis.critical.table import critical_table
-from analysis.figures.c_axis import on_c_axis
-from analysis.figures.legend import critical_in_words
 from analysis.figures.phase_transition import MAX_MODELS, TITLE
 from analysis.figures.phase_transition import draw_phase_transition as draw
 from analysis.frames.curves import curves

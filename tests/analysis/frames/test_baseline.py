@@ -15,7 +15,7 @@ from analysis.figures.phase_transition import UNTRAINED as LABEL
 from analysis.frames.baseline import below_baseline, blown_up_apart
 from analysis.frames.gather import gather
 from analysis.reports import phase_transition, table
-from analysis.reports.plot_request import PlotRequest
+from analysis.requests.plot_request import PlotRequest
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger
 from sweeps.watching.live_progress import describe

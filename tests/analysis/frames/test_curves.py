@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.figures.legend import panel_legend, wrapped
+from analysis.axes.legend import panel_legend, wrapped
 from analysis.frames.curves import CURVE, curves
 from analysis.frames.gather import gather
 from analysis.words.curves import annealing_in_words, curves_in_words

@@ -16,7 +16,7 @@ from analysis.frames.curves import curves
 from analysis.frames.gather import gather
 from analysis.frames.matched_beta import on_rho_axis
 from analysis.reports.phase_transition import report
-from analysis.reports.plot_request import PlotRequest
+from analysis.requests.plot_request import PlotRequest
 from analysis.summaries.summary import summarise
 from analysis.words.curves import curves_in_words
 from analysis.words.settings import settings

@@ -13,10 +13,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis.frames.gather import GatherError, gather
-from analysis.reports import output
 from analysis.reports.collapse import _file_names
 from analysis.reports.collapse import report as collapse_report
-from analysis.reports.plot_request import PlotRequest
+from analysis.requests import output
+from analysis.requests.plot_request import PlotRequest
 from analysis.summaries.depth_width import COLUMNS, active_units, blocks
 from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell

@@ -12,7 +12,7 @@ import cli
 from analysis.critical.table import COLUMNS
 from analysis.frames.csv_text import without_unused
 from analysis.reports.critical import report
-from analysis.reports.plot_request import PlotRequest
+from analysis.requests.plot_request import PlotRequest
 from sweeps.grid.cell import Cell
 
 Make = Callable[..., list[Cell]]

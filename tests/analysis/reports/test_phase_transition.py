@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from analysis.axes import style
 from analysis.critical.table import COLUMNS
-from analysis.figures import style
 from analysis.frames.csv_text import without_unused
 from analysis.frames.gather import GatherError, gather
-from analysis.reports import output
 from analysis.reports.phase_transition import report as phase_transition_report
-from analysis.reports.plot_request import PlotRequest
+from analysis.requests import output
+from analysis.requests.plot_request import PlotRequest
 from analysis.summaries.summary import summarise
 from hvae_core.checks import SpecError
 from sweeps.grid.cell import Cell

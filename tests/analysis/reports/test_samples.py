@@ -13,10 +13,10 @@ import pytest
 
 from analysis.frames.curves import curves
 from analysis.frames.gather import GatherError
-from analysis.reports.plot_request import PlotRequest
-from analysis.reports.report import Report
 from analysis.reports.samples import COLUMNS, GAP, HEADINGS, MAX_ROWS, Row, draw_samples
 from analysis.reports.samples import report as samples_report
+from analysis.requests.plot_request import PlotRequest
+from analysis.requests.report import Report
 from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger

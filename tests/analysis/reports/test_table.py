@@ -17,10 +17,10 @@ from matplotlib.mathtext import MathTextParser
 from analysis.frames.configurations import configurations
 from analysis.frames.csv_text import without_unused
 from analysis.frames.gather import GatherError, gather
-from analysis.reports import output
-from analysis.reports.plot_request import PlotRequest
 from analysis.reports.table import report as table_report
 from analysis.reports.table import tabulate
+from analysis.requests import output
+from analysis.requests.plot_request import PlotRequest
 from analysis.summaries.seed_means import TableRow, columns, tidy
 from analysis.tables.cells import letter
 from analysis.tables.latex import escaped, latex

@@ -15,15 +15,15 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from analysis.figures import style
-from analysis.figures.rho_axis import stretch, unstretch
+from analysis.axes import style
+from analysis.axes.rho_axis import stretch, unstretch
 from analysis.figures.training import TITLE, draw_training
 from analysis.figures.training_layout import ENDS, MAX_COLOURS, MAX_LOOKS, MAX_ROWS, Look, Looks, shade, shares
 from analysis.frames.configurations import configurations
 from analysis.frames.gather import GatherError, gather
 from analysis.frames.histories import histories
-from analysis.reports.plot_request import PlotRequest
 from analysis.reports.training import report as training_report
+from analysis.requests.plot_request import PlotRequest
 from analysis.summaries.trajectories import COLUMNS, Trajectory, tabulate, trajectories
 from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell

@@ -12,7 +12,7 @@ import pytest
 
 from analysis.frames.curves import DEFAULTS, SETTINGS
 from analysis.reports import collapse, phase_transition
-from analysis.reports.plot_request import PlotRequest
+from analysis.requests.plot_request import PlotRequest
 from analysis.words.printed import printed
 from hvae_core.spec import TrainSpec
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.style import FORMATS, paper_style
+from analysis.axes.style import FORMATS, paper_style
 from analysis.frames.csv_text import csv_bytes
 from sweeps.ledger.atomic_files import write_bytes
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from analysis.figures import style
+from analysis.axes import style
 from analysis.frames.curves import DEFAULTS, Curve
 from analysis.words.curves import annealing_in_words, curves_in_words
 from analysis.words.settings import settings

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
 
-from analysis.figures.rho_axis import is_crowded, set_rho_axis, stretch, unstretch
-from analysis.figures.style import new_figure
+from analysis.axes.rho_axis import is_crowded, set_rho_axis, stretch, unstretch
+from analysis.axes.style import new_figure
 
 QUICK = (0.0, 0.5, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 1.0)
 

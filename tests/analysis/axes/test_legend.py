@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.figures.legend import RHO_C, critical_in_words, wrapped
+from analysis.axes.legend import RHO_C, critical_in_words, wrapped
 
 NAN = math.nan
 

@@ -12,9 +12,9 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.axes import style
+from analysis.axes.elbo_axis import below_best, best_of_each, set_elbo_axis
 from analysis.critical.table import critical_table
-from analysis.figures import style
-from analysis.figures.elbo_axis import below_best, best_of_each, set_elbo_axis
 from analysis.figures.phase_transition import draw_phase_transition as draw
 from analysis.frames.curves import curves
 from analysis.frames.gather import gather

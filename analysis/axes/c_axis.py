@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.figures.legend import C_C
+from analysis.axes.legend import C_C
 from hvae_core.spec import retained_variance
 
 PLACES = ("rho_critical", "interval90_low", "interval90_high", "grid_low", "grid_high")
