@@ -164,15 +164,16 @@ def scaling(**given: Any) -> None:
 @click.option(
     "--active", type=click.Choice(("mean", "path")), default="mean", help="How active units are counted: see above."
 )
-def collapse(active: Any, **given: Any) -> None:
+@click.option("--quantity", type=click.Choice(("active", "share")), default="active", help="What to draw: see above.")
+def collapse(active: Any, quantity: str, **given: Any) -> None:
     """Draw active units and ELBO over depth and width, as in the paper's Figure 3.
 
     --active mean averages out the sampling noise of lower layers; --active path uses one sampled path, as the code of
-    Burda et al. does.
+    Burda et al. does. --quantity share draws the share of the posterior mean's variation that the image explains.
     """
     from analysis.reports.collapse import report
 
-    _print(report(PlotRequest.of(**given), active=active))
+    _print(report(PlotRequest.of(**given), quantity="share" if quantity == "share" else active))
 
 
 @plot.command("training", examples=["hvae-plot training results/", "hvae-plot training results/ --rho 0.8 1"])

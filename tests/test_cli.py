@@ -604,3 +604,28 @@ def test_watching_draws_the_first_and_the_last_state(
     text = "\n".join(frames) if terminal else done.stdout
     assert text.count("cells; nobody works on it") == 4
     assert text.rstrip().splitlines()[-1].count("2 complete") == 1
+
+
+def test_from_null_data_to_the_information_in_each_layer(here: Path) -> None:
+    worked(here, "--null")
+    ledger = Ledger(here / "results")
+    assert {record.cell.dataset for record in ledger.records()} == {"bars", "null:bars"}
+    results = {record.cell.dataset: record.result or {} for record in ledger.records()}
+    assert "baseline" in results["bars"]
+    assert "baseline" not in results["null:bars"], "of shuffled pixels independent pixels are the truth"
+    again = json.loads(sweep("rho", "--config", "results/sweep.toml", "--dry-run", "--json").stdout)
+    assert (again["complete"], again["new"]) == (4, 0)
+    (here / "bars.npz").rename(here / "results" / "bars.npz")
+    priced = sweep("evaluate", "results", "--what", "information", "--dry-run")
+    assert "of 4 cells: about" in priced.stderr
+    done = sweep("evaluate", "results", "--what", "information", "--examples", "20", "--paths", "4")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.count("nats about the image on 20 test images") == 4
+    assert "info_top_high" in (here / "results" / "results.csv").read_text()
+    for command in ("information", "phase-transition"):
+        drawn = plot(command, "results", "--format", "png")
+        assert drawn.exit_code == 0, drawn.stderr
+        assert (here / "results" / "figures" / f"{command}.png").is_file()
+    refused = sweep("evaluate", "results", "--what", "information", "--samples", "9")
+    assert refused.exit_code == 2
+    assert "samples: 9 is not allowed with --what information" in refused.stderr

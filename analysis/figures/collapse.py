@@ -32,17 +32,22 @@ from numpy.typing import NDArray
 from analysis.axes import style
 from analysis.axes.legend import wrapped
 
-Active: TypeAlias = Literal["mean", "path"]
+Quantity: TypeAlias = Literal["mean", "path", "share"]
 
 MAX_RHOS = 5
 MAX_PRINTED = 12  # depths; beyond, a page of digits would hide the pattern
 MIN_POINTS, MAX_POINTS = 5.5, 6.5  # of the printed numbers; where only smaller ones would fit there are none
-DEFINITIONS: dict[Active, str] = {"mean": "au", "path": "au_path"}
-TITLES: dict[Active, str] = {
+DEFINITIONS: dict[Quantity, str] = {"mean": "au", "path": "au_path", "share": "share"}
+TITLES: dict[Quantity, str] = {
     "mean": "Active units over depth and width: Varₓ(E[μ | x]) > 0.01, sampling noise averaged out",
     "path": "Active units over depth and width: Varₓ(μ) > 0.01 on one sampled path, noise from below included",
+    "share": "Share of the posterior mean's variation that the image explains, over depth and width",
 }
-SCALES: dict[Active, str] = {"mean": "fraction of units active", "path": "fraction of units active on one sampled path"}
+SCALES: dict[Quantity, str] = {
+    "mean": "fraction of units active",
+    "path": "fraction of units active on one sampled path",
+    "share": "share from the image",
+}
 
 _LEFT, _GAP, _BEFORE_ELBO, _RIGHT, _HEADING, _ROW_GAP = 0.76, 0.14, 0.24, 0.08, 0.22, 0.12  # inches, like all below
 _XLABEL, _BAR, _BAR_LABEL, _LINE, _MARKS, _TICK = 0.42, 0.08, 0.38, 0.125, 0.17, 0.15
@@ -73,7 +78,8 @@ class Column:
 
     def fit(self, table: pd.DataFrame, width: float, height: float) -> tuple[int, float] | None:
         """Choose decimals and size in points with which every number fits a place (inches); None if none will do."""
-        for decimals in (1, 0) if table["depth"].nunique() <= MAX_PRINTED else ():
+        choices = (0,) if self.name.endswith("_percent") else (1, 0)
+        for decimals in choices if table["depth"].nunique() <= MAX_PRINTED else ():
             texts = [self.written(value, decimals) for value in table[self.name].dropna()]
             shapes = {re.sub(r"\d", "0", text) for text in texts} or {"0"}  # few to measure: digits are of one width
             paths = [TextPath((0, 0), shape, size=1, prop=FontProperties()) for shape in shapes]
@@ -84,12 +90,16 @@ class Column:
         return None
 
 
-def draw_collapse(table: pd.DataFrame, words: Sequence[str], *, active: Active = "mean", title: bool = True) -> Figure:
+def draw_collapse(
+    table: pd.DataFrame, words: Sequence[str], *, quantity: Quantity = "mean", title: bool = True
+) -> Figure:
     """Draw the maps of one block, 7 inches wide, from its rows of `active_units`.
 
-    `words` say its data and settings, beneath the maps. `active` is the definition of active units, mean or path.
+    `words` say its data and settings, beneath the maps. `quantity` is what
+    is drawn: active units, averaged over paths (mean) or on one (path), or the share from the image.
     """
     shown = table[table["rho"].isin(rhos_drawn(table))]
+    shown = shown.assign(**{f"{name}_percent": 100 * shown[name] for name in ("share_top", "share_mean")})
     maps = [rows for _, rows in shown.groupby("rho")][::-1]
     depths, widths = (sorted(int(value) for value in shown[name].unique()) for name in ("depth", "width"))
     high = min(max(0.2 * len(widths), 0.8), 2.4)
@@ -101,8 +111,8 @@ def draw_collapse(table: pd.DataFrame, words: Sequence[str], *, active: Active =
         below = _XLABEL + _BAR + _BAR_LABEL + _LINE * (text.count("\n") + 1) + bool(marks) * _MARKS + 0.06
         figure = style.new_figure(style.PAGE_INCHES, end + below)
         if title:
-            figure.suptitle(TITLES[active], y=1 - 0.05 / (end + below), va="top")
-        columns = _columns(shown, DEFINITIONS[active])
+            figure.suptitle(TITLES[quantity], y=1 - 0.05 / (end + below), va="top")
+        columns = _columns(shown, quantity)
         fits = [column.fit(shown, _WIDTH / len(depths), high / len(widths)) for column in columns]
         for left, column, fit in zip(_LEFTS, columns, fits, strict=True):
             for i, rows in enumerate(maps):
@@ -118,8 +128,9 @@ def draw_collapse(table: pd.DataFrame, words: Sequence[str], *, active: Active =
                     _name_row(ax, float(rows["rho"].iloc[0]))
             ax.set_xlabel("depth (stochastic layers)", labelpad=2)
         bar = end + _XLABEL
-        printed = " (their number is printed)" if fits[0] else ""
-        _draw_scale(_axes(figure, "scale", _LEFT, bar, 2 * _WIDTH + _GAP, _BAR), columns[0], SCALES[active] + printed)
+        what = "percent" if quantity == "share" else "their number"
+        printed = f" ({what} is printed)" if fits[0] else ""
+        _draw_scale(_axes(figure, "scale", _LEFT, bar, 2 * _WIDTH + _GAP, _BAR), columns[0], SCALES[quantity] + printed)
         _draw_scale(_axes(figure, "scale", _LEFTS[2], bar, _WIDTH, _BAR), columns[2], columns[2].heading)
         _write_words(figure, text, marks)
     return figure
@@ -143,18 +154,29 @@ def ink_on(colour: Sequence[float]) -> str:
     return "black" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "white"
 
 
-def _columns(table: pd.DataFrame, prefix: str) -> list[Column]:
+def _columns(table: pd.DataFrame, quantity: Quantity) -> list[Column]:
     """Describe the columns; the ELBO has the range of all maps, and colours that cannot be taken for a fraction."""
     elbo = table["elbo"].dropna()
     low, high = (float(elbo.min()), float(elbo.max())) if len(elbo) else (-1.0, 0.0)
     middle = Normalize(low, high) if low < high else Normalize(low - 0.5, high + 0.5)
     # No grey is darker than half: black numbers stand out on all of them, where on a middle grey neither ink does.
     viridis, greys = mpl.colormaps["viridis"], ListedColormap(mpl.colormaps["Greys"](np.linspace(0.05, 0.5, 256)))
-    share, top, total = Normalize(0, 1), f"{prefix}_top", f"{prefix}_total"
+    share, prefix, last = (
+        Normalize(0, 1),
+        DEFINITIONS[quantity],
+        Column("elbo", "elbo", "test ELBO (nats)", greys, middle),
+    )
+    if quantity == "share":
+        return [
+            Column("share_top_percent", "share_top", "share from the image, top layer", viridis, share),
+            Column("share_mean_percent", "share_mean", "mean over all layers", viridis, share),
+            last,
+        ]
+    top, total = f"{prefix}_top", f"{prefix}_total"
     return [
         Column(top, f"{top}_fraction", "active units, top layer", viridis, share),
         Column(total, f"{total}_fraction", "active units, all layers", viridis, share),
-        Column("elbo", "elbo", "test ELBO (nats)", greys, middle),
+        last,
     ]
 
 

@@ -1,8 +1,8 @@
 """The information figure: of each layer's KL over rho, what is about the image and what is noise.
 
 One column per curve, one row per layer, the top layer first. The line is KL_i + .. + KL_L, the most that layer i can
-know about the image (at the top, its KL). Below it, from the bottom: what the layer knows at least (the lower estimate
-of I(x; z_i)), what may be information or noise (up to the upper estimate), and what is noise. Medians over seeds. A
+know about the image (at the top, its KL). Below it, from the bottom: what the layer knows about the image (the lower
+estimate of I(x; z_i)), what is undecided (up to the upper estimate), and what is noise. Medians over seeds. A
 dotted line is log N, above which no lower estimate from N examples can come.
 """
 
@@ -123,7 +123,7 @@ def _legend(figure: Figure, foot: str, width: float, height: float) -> None:
         Patch(facecolor=OPEN),
         Patch(facecolor=NOISE),
     ]
-    labels = ["KL of the layer and those above", "about the image, at least", "up to the upper estimate", "noise"]
+    labels = ["KL of layers i to L", "about the image", "undecided", "noise"]
     below = 0.06 + _LINE * (foot.count("\n") + 1)
     where = (0.1 / width, (below + 0.04) / height)
     near = {"borderpad": 0.0, "borderaxespad": 0.0, "handletextpad": 0.6, "labelspacing": 0.2, "columnspacing": 1.2}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.figures.collapse import DEFINITIONS, MAX_RHOS, Active, draw_collapse, rhos_drawn
+from analysis.figures.collapse import DEFINITIONS, MAX_RHOS, Quantity, draw_collapse, rhos_drawn
 from analysis.frames.curves import Curve
 from analysis.frames.gather import GatherError
 from analysis.requests.output import write_files
@@ -30,18 +30,22 @@ SAID = ("dataset", "source", "binarise", "hidden", "ou_samples", "steps", "rho",
 _MAX_FILE_NAME = 100
 
 
-def report(request: PlotRequest, *, active: Active = "mean") -> Report:
+def report(request: PlotRequest, *, quantity: Quantity = "mean") -> Report:
     """Gather results directories and write one figure per block.
 
     One block is `collapse.<format>`; several are `collapse-<dataset>.<format>`, with what else tells them apart.
-    `collapse.csv` holds the numbers of all. `active` chooses the definition that is drawn: au_i (mean) or au_path_i
-    (path). Raises GatherError where there is nothing to plot, ValueError for an unknown format or definition, OSError
-    where nothing can be written.
+    `collapse.csv` holds the numbers of all. `quantity` chooses what is drawn: active units au_i (mean) or au_path_i
+    (path), or the share. Raises GatherError where there is nothing to plot, ValueError for an unknown format or
+    quantity, OSError where nothing can be written.
     """
-    if active not in DEFINITIONS:
-        raise ValueError(f"active: {active!r} is not allowed; it must be {' or '.join(DEFINITIONS)}")
+    if quantity not in DEFINITIONS:
+        raise ValueError(f"quantity: {quantity!r} is not allowed; it must be {' or '.join(DEFINITIONS)}")
     gathered, frame = request.gather()
     require_complete(frame)
+    if quantity == "share" and ("share_top" not in frame or frame["share_top"].isna().all()):
+        raise GatherError(
+            f"nothing to plot: no cell has a share; hvae-sweep evaluate {request.results[0]} --what share"
+        )
     every, notes = blocks(frame)
     drawn = [block for block in every if len(block.complete)]
     tables = [depth_width_table([block]) for block in drawn]
@@ -51,10 +55,10 @@ def report(request: PlotRequest, *, active: Active = "mean") -> Report:
         raise GatherError(f"nothing to plot: no depth-width grid has a complete cell: {notes[0]}{more}")
     whole, files = depth_width_table(drawn), list[Path]()
     for table, name, words in zip(tables, _file_names(drawn), _words(drawn), strict=True):
-        figure = draw_collapse(table, words, active=active, title=request.title)
+        figure = draw_collapse(table, words, quantity=quantity, title=request.title)
         behind = {NAME: whole} if table is tables[-1] else {}
         files += write_files(figure, request.directory, name, request.formats, behind)
-    units = [f"{DEFINITIONS[active]}_{name}" for name in ("top", "top_fraction", "total", "total_fraction")]
+    units = [f"{DEFINITIONS[quantity]}_{name}" for name in ("top", "top_fraction", "total", "total_fraction", "mean")]
     return Report(files, gathered.notes + untrained(frame) + notes, whole, printed(whole, (*SAID, *units, "elbo")))
 
 

@@ -23,7 +23,7 @@ COLUMNS = (
     *(*DATA, "hidden", *SETTINGS, "method", "rho", "depth", "width", "model", "n_seeds"),
     *(f"n_{state}" for state in STATES),
     *(column for name in UNITS for column in (name, f"{name}_fraction")),
-    *("elbo", "kl_top"),
+    *("share_top", "share_mean", "elbo", "kl_top"),
 )
 _MAX_NAMED = 6
 
@@ -34,7 +34,8 @@ def active_units(frame: pd.DataFrame) -> pd.DataFrame:
     A place is a depth and a width that any map of the block has. n_seeds counts complete cells; n_failed, n_diverged
     and n_pending the others, and all are 0 where no cell was asked for. au_* count active units of the top layer or
     of all, au_path_* those by the definition of one sampled path, each with its fraction of width or depth x width
-    units. elbo and kl_top are in nats per example, measured unsmoothed.
+    units. share_top is the part of the top layer's variation that the image explains, share_mean the mean over all
+    layers. elbo and kl_top are in nats per example, measured unsmoothed.
     """
     return depth_width_table([block for block in blocks(frame)[0] if len(block.complete)])
 
@@ -87,7 +88,7 @@ def _places(block: Curve) -> Iterator[dict[str, Any]]:
                 row["model"] = MLP((width,) * depth, (hidden,) * depth).name
                 row["n_seeds"] = len(complete)
                 row |= {f"n_{state}": int((cells["state"] == state).sum()) for state in STATES}
-                for name in (*UNITS, "elbo", "kl_top"):
+                for name in (*UNITS, "share_top", "share_mean", "elbo", "kl_top"):
                     row[name] = float(complete[name].astype("float64").median())
                 for name in UNITS:
                     row[f"{name}_fraction"] = row[name] / (width if name.endswith("top") else depth * width)
@@ -95,7 +96,7 @@ def _places(block: Curve) -> Iterator[dict[str, Any]]:
 
 
 def _with_totals(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add the units of the top and of all layers by both definitions; missing where that of one layer is."""
+    """Add the units of the top and of all layers by both definitions, and the share; missing where one layer's is."""
     depth = rows["depth"].to_numpy(dtype="int64")
     layer = np.arange(depth.max())
     added = {}
@@ -103,6 +104,9 @@ def _with_totals(rows: pd.DataFrame) -> pd.DataFrame:
         units = rows[[f"{prefix}_{i + 1}" for i in layer]].astype("float64").to_numpy()
         added[f"{prefix}_top"] = units[np.arange(len(rows)), depth - 1]
         added[f"{prefix}_total"] = np.where(layer < depth[:, None], units, 0).sum(axis=1)
+    known = rows.reindex(columns=[f"share_{i + 1}" for i in layer]).astype("float64").to_numpy()
+    share = np.where(layer < depth[:, None], known, 0.0)
+    added |= {"share_top": share[np.arange(len(rows)), depth - 1], "share_mean": share.sum(axis=1) / depth}
     return rows.assign(**added)
 
 

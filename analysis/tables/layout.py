@@ -71,7 +71,9 @@ def lay_out(rows: Sequence[TableRow], left_out: Sequence[str], context: Sequence
     title += [*([] if several else models), *shared_in_words(group, IN_COLUMNS)]
     columns = [("Model", False)] if several else []
     columns += [("Method", False), ("ρ", True), ("K", True), ("steps", True), ("seeds", True), ("KL", True)]
-    columns += [("top KL", True), ("active units", False), ("ELBO", True)]
+    columns += [("top KL", True), ("active units", False)]
+    shares = any("?" not in row.share for row in rows)
+    columns += [*([("share, %", False)] if shares else []), ("ELBO", True)]
     columns += [(_heading(rows, name), True) for name in bounds]
     table = Table(", ".join(title), _sentences(rows, bounds), columns, context=list(context))
     best = _best(rows)
@@ -84,13 +86,13 @@ def lay_out(rows: Sequence[TableRow], left_out: Sequence[str], context: Sequence
         cells: list[str | Number] = [row.configuration["model"]] if several else []
         cells.append(", ".join([" + ".join(name), *others]))
         first, previous = row.configuration["model"] != previous, row.configuration["model"]
-        cells += _cells(row, bounds, marked)
+        cells += _cells(row, bounds, marked, shares)
         table.lines.append(Line(cells, [table.footnotes.index(text) for text in notes], first))
     table.remarks = _remarks(group, left_out)
     return table
 
 
-def _cells(row: TableRow, bounds: Sequence[str], best: bool) -> list[str | Number]:
+def _cells(row: TableRow, bounds: Sequence[str], best: bool, shares: bool) -> list[str | Number]:
     """Everything but the names of a row."""
     one = row.configuration
     return [
@@ -101,7 +103,8 @@ def _cells(row: TableRow, bounds: Sequence[str], best: bool) -> list[str | Numbe
             f"{len(row.seeds)}",
         ),
         *(_number(row.numbers[name], spread=False) for name in ("kl_total", "kl_top")),
-        *(row.au, _number(row.numbers["elbo"], best=best), *(_number(row.numbers[name]) for name in bounds)),
+        *(row.au, *([row.share] if shares else [])),
+        *(_number(row.numbers["elbo"], best=best), *(_number(row.numbers[name]) for name in bounds)),
     ]
 
 
@@ -158,6 +161,8 @@ def _sentences(rows: Sequence[TableRow], bounds: Sequence[str]) -> list[str]:
         )
     units = "Active units (variance of the posterior mean over images above 0.01) of each layer from top to bottom"
     sentences.append(f"{units}, median over seeds.")
+    if any("?" not in row.share for row in rows):
+        sentences.append("Share: how much of each layer's posterior-mean variance the image explains, top to bottom.")
     if any(row.configuration["kl_anneal"] for row in rows):
         sentences.append("KL annealing a:b: weight 0 for a steps, then linearly up to 1 over b steps.")
     if any(_best(rows)):

@@ -32,7 +32,7 @@ OPTION_PANELS = {
     "Science": (
         *("--model", "--depths", "--widths", "--hidden", "--methods", "--rho", "--refine", "--budget", "--ou-samples"),
         *("--smoothing", "--beta-top", "--kl-anneal", "--free-bits", "--iwae-k"),
-        *("--active", "--compare", "--margin", "--diagnostics"),
+        *("--quantity", "--active", "--compare", "--margin", "--diagnostics"),
     ),
     "Training": ("--seeds", "--steps", "--batch-size", "--lr", "--precision"),
     "Data": ("--datasets", "--null", "--models", "--cells", "--samples", "--examples", "--binarise", "--data-dir"),

@@ -17,7 +17,7 @@ import cli
 from analysis import command
 from analysis.axes import style
 from analysis.command import plot
-from analysis.figures.collapse import Active
+from analysis.figures.collapse import Quantity
 from analysis.reports.table import STYLES
 from analysis.requests.plot_request import PlotRequest
 from hvae_core.checks import SpecError
@@ -86,7 +86,8 @@ def test_what_is_asked_has_names(tmp_path: Path) -> None:
 def test_what_can_be_chosen_is_what_the_figures_know() -> None:
     for name in ("phase-transition", "collapse", "training", "samples"):
         assert choices(name, "formats") == list(style.FORMATS) == list(command.FORMATS)
-    assert choices("collapse", "active") == list(get_args(Active))
+    assert [*choices("collapse", "active"), "share"] == list(get_args(Quantity))
+    assert choices("collapse", "quantity") == ["active", "share"]
     assert choices("table", "style") == list(STYLES)
 
 

@@ -16,7 +16,16 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.figures.collapse import MAX_PRINTED, MIN_POINTS, SCALES, TITLES, Active, draw_collapse, ink_on, rhos_drawn
+from analysis.figures.collapse import (
+    MAX_PRINTED,
+    MIN_POINTS,
+    SCALES,
+    TITLES,
+    Quantity,
+    draw_collapse,
+    ink_on,
+    rhos_drawn,
+)
 
 WORDS = ["mnist:embedded", "0a1b2c3d", "hidden 200", "K = 5", "100,000 steps", "1 seed"]
 FULL, FAILED, DIVERGED, PENDING, NOTHING = (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (0, 0, 0, 0)
@@ -39,6 +48,7 @@ def make_table(
         for name, number in found.items():
             row[name] = float(number) if seeds[0] else np.nan
             row[f"{name}_fraction"] = row[name] / (width if name.endswith("top") else width * depth)
+        row |= {"share_top": 0.9**depth if seeds[0] else np.nan, "share_mean": 0.95 if seeds[0] else np.nan}
         row["elbo"] = -100.0 - depth * rho - width / 100 if seeds[0] else np.nan
         rows.append(row)
     return pd.DataFrame(rows).sample(frac=1, random_state=1)
@@ -75,7 +85,7 @@ def legend_texts(figure: Figure) -> list[str]:
 @pytest.mark.parametrize(("active", "prefix"), [("mean", "au"), ("path", "au_path")])
 def test_colours_are_fractions_and_numbers_are_counts(active: Any, prefix: str) -> None:
     table = make_table()
-    figure = draw_collapse(table, WORDS, active=active)
+    figure = draw_collapse(table, WORDS, quantity=active)
     names = (f"{prefix}_top", f"{prefix}_total", "elbo")
     assert [ax.get_label() for ax in figure.axes] == [*(name for name in names for _ in range(2)), "scale", "scale"]
     panels = [(name, rho, ax) for name in names for rho, ax in zip((1, 0.8), maps(figure, name), strict=True)]
@@ -132,9 +142,9 @@ def test_one_elbo_everywhere_still_has_a_scale() -> None:
 
 def test_title_and_scale_say_the_definition() -> None:
     assert draw_collapse(make_table(), WORDS).get_suptitle() == TITLES["mean"]
-    assert draw_collapse(make_table(), WORDS, active="path").get_suptitle() == TITLES["path"]
+    assert draw_collapse(make_table(), WORDS, quantity="path").get_suptitle() == TITLES["path"]
     assert ("E[μ | x]" in TITLES["mean"], "one sampled path" in TITLES["path"]) == (True, True)
-    without = draw_collapse(make_table(), WORDS, active="path", title=False)
+    without = draw_collapse(make_table(), WORDS, quantity="path", title=False)
     assert not without.get_suptitle()
     assert maps(without, "scale")[0].get_xlabel().startswith(SCALES["path"])
     headings = [maps(without, name)[0].get_title() for name in ("au_path_top", "au_path_total", "elbo")]
@@ -280,9 +290,9 @@ def test_everything_is_inside_and_apart(
     counts = {(rhos[0], depths[0], widths[0]): PENDING, (rhos[0], depths[0], widths[-1]): FAILED}
     counts[rhos[0], depths[-1], widths[0]] = (1, 1, 0, 0)
     table = make_table(depths, widths, rhos, counts)
-    actives: tuple[Active, ...] = ("mean", "path")
+    actives: tuple[Quantity, ...] = ("mean", "path", "share")
     for active in actives:
-        figure = draw_collapse(table, words, active=active, title=title)
+        figure = draw_collapse(table, words, quantity=active, title=title)
         figure.draw_without_rendering()
         boxes = [box for ax in figure.axes if (box := ax.get_tightbbox()) is not None]
         boxes += [legend.get_window_extent() for legend in figure.legends]
@@ -307,3 +317,13 @@ def test_global_settings_are_left_alone() -> None:
         before = dict(mpl.rcParams)
         draw_collapse(make_table(), WORDS)
         assert dict(mpl.rcParams) == before
+
+
+def test_share_is_drawn_on_one_scale_with_percent_printed() -> None:
+    table = make_table()
+    figure = draw_collapse(table, WORDS, quantity="share")
+    assert [ax.get_label() for ax in figure.axes][:2] == ["share_top_percent"] * 2
+    ax = maps(figure, "share_top_percent")[0]
+    assert set(printed(ax).values()) == {"90", "81", "73"}
+    assert (mesh(ax).norm.vmin, mesh(ax).norm.vmax) == (0, 1)
+    assert maps(figure, "scale")[0].get_xlabel() == "share from the image (percent is printed)"

@@ -290,14 +290,14 @@ def test_nothing_to_plot(make_grid: Make, tmp_path: Path, options: dict[str, Any
 def test_which_definition_is_drawn(make_grid: Make, tmp_path: Path, drawn: dict[str, Figure]) -> None:
     make_grid(tmp_path)
     for active, prefix in (("mean", "au"), ("path", "au_path")):
-        report = collapse_report(PlotRequest([tmp_path], formats=()), active=active)  # type: ignore[arg-type]
+        report = collapse_report(PlotRequest([tmp_path], formats=()), quantity=active)  # type: ignore[arg-type]
         assert drawn["collapse"].axes[0].get_label() == f"{prefix}_top"
         head, *lines = report.text.splitlines()
         assert (head.split()[-5], len(lines)) == (f"{prefix}_top", 12)
     collapse_report(PlotRequest([tmp_path], formats=(), title=False))
     assert drawn["collapse"].get_suptitle() == ""
-    with pytest.raises(ValueError, match="active: 'both' is not allowed; it must be mean or path"):
-        collapse_report(PlotRequest([tmp_path]), active="both")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="quantity: 'both' is not allowed; it must be mean or path or share"):
+        collapse_report(PlotRequest([tmp_path]), quantity="both")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="format: 'gif' is not allowed"):
         collapse_report(PlotRequest([tmp_path], formats=("png", "gif")))
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["collapse.csv"]

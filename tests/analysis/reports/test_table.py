@@ -664,3 +664,16 @@ def test_output_that_cannot_be_written_is_one_line(
     monkeypatch.setattr(output, "write_bytes", full)
     with pytest.raises(OSError, match="out: cannot be written to: No space left on device"):
         table_report(PlotRequest([tmp_path / "a"], tmp_path / "out"))
+
+
+def test_share_of_each_layer_has_a_column_where_it_is_known(make_results: Make, tmp_path: Path) -> None:
+    def change(cell: Cell, result: dict[str, Any]) -> dict[str, Any]:
+        return {**result, "share_1": 1.0, "share_2": 0.214, "share_top": 0.214}
+
+    make_results(tmp_path / "a", rhos=(0.8, 1.0), seeds=(0, 1, 2), change=change)
+    make_results(tmp_path / "b", rhos=(0.8, 1.0))
+    known, unknown = (tabulate(gather([tmp_path / name]).frame)[1] for name in "ab")
+    assert "share, %" in known
+    assert "21-100" in known
+    assert "share" not in unknown
+    assert tabulate(gather([tmp_path / "a"]).frame)[0]["share"].tolist() == ["21-100"] * 2
