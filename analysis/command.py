@@ -30,6 +30,9 @@ ONLY = together(
     click.option("--datasets", multiple=True, help="Use only these data sets: mnist, omniglot:lake ..."),
     click.option("--models", multiple=True, help="Use only these models: mlp4x40 ..."),
 )
+CELLS = click.option(
+    "--cells", multiple=True, metavar="ID...", help="Cells, by the beginnings of their ids.  [default: four over rho]"
+)
 ONLY_RHO = click.option("--rho", multiple=True, metavar="RHO...", help="Use only these values or ranges of rho.")
 FIGURE = together(
     RESULTS,
@@ -51,7 +54,7 @@ FIGURE = together(
             commands=["phase-transition", "critical", "information", "drift", "scaling"],
         ),
         RichCommandPanel("The paper's other figures and tables", commands=["collapse", "training", "table"]),
-        RichCommandPanel("The models, and the tool itself", commands=["samples", "calibration"]),
+        RichCommandPanel("The models, and the tool itself", commands=["samples", "spectrum", "calibration"]),
     ],
 )
 @click.version_option(metadata.version("hvae-sweep"), prog_name="hvae-plot")
@@ -201,11 +204,25 @@ def table(style: str, context: bool, **given: Any) -> None:
     _print(report(PlotRequest.of(**given), style=style, context=context), document=True)
 
 
+@plot.command(
+    "spectrum", examples=["hvae-plot spectrum results/", "hvae-plot spectrum results/ --cells 1f3a 77b0 --format pdf"]
+)
+@FIGURE
+@CELLS
+def spectrum(cells: tuple[str, ...], **given: Any) -> None:
+    """Draw how nonlinear the generator is around the posterior: energy by Hermite degree of its mu and sigma.
+
+    Smoothing acts on these degrees: it keeps rho^2n (1 - 1/K) + 1/K of degree n. The models are evaluated anew, so
+    this needs their weights and data.
+    """
+    from analysis.reports.spectrum import report
+
+    _print(report(PlotRequest.of(**given), cells=read_items("cells", cells)))
+
+
 @plot.command("samples", examples=["hvae-plot samples results/", "hvae-plot samples results/ --cells 1f3a 77b0"])
 @FIGURE
-@click.option(
-    "--cells", multiple=True, metavar="ID...", help="Cells, by the beginnings of their ids.  [default: four over rho]"
-)
+@CELLS
 def samples(cells: tuple[str, ...], **given: Any) -> None:
     """Draw samples and reconstructions of chosen cells."""
     from analysis.reports.samples import report

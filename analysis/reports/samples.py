@@ -19,17 +19,16 @@ from matplotlib.figure import Figure
 from analysis.axes import style
 from analysis.axes.legend import wrapped
 from analysis.frames.curves import curves
-from analysis.frames.gather import GatherError
+from analysis.requests.chosen_cells import chosen_cells
 from analysis.requests.output import write_files
 from analysis.requests.plot_request import PlotRequest
 from analysis.requests.report import Report
-from analysis.words.curves import curve_in_words, curves_in_words
+from analysis.words.curves import curves_in_words
 from analysis.words.incomplete import require_complete
 from analysis.words.printed import printed
 from sweeps.ledger.ledger import Ledger
 
 NAME = "samples"
-MAX_ROWS = 8
 COLUMNS = 5  # images beside each other in a block, two rows of them
 GAP = 2  # white pixels between images
 LABEL_INCHES = 1.62
@@ -67,35 +66,11 @@ def report(request: PlotRequest, *, cells: Sequence[str] = ()) -> Report:
     gathered, frame = request.gather()
     require_complete(frame)
     complete = frame[frame["state"] == "complete"]
-    chosen, notes = (named(complete, cells), list[str]()) if cells else spread_over_rho(complete)
+    chosen, notes = chosen_cells(complete, cells)
     rows = [Row.of(cell, gathered.directories[cell["cell_id"]]) for _, cell in chosen.iterrows()]
     figure = draw_samples(rows, request.title)
     files = write_files(figure, request.directory, NAME, request.formats, {NAME: chosen})
     return Report(files, gathered.notes + notes, chosen, printed(chosen, PRINTED))
-
-
-def named(complete: pd.DataFrame, cells: Sequence[str]) -> pd.DataFrame:
-    """Return the rows of complete cells whose ids begin as asked; raises GatherError for none, and for too many."""
-    for text in cells:
-        if not complete["cell_id"].str.startswith(text).any():
-            raise GatherError(f"cells: {text!r} is no complete cell of these results")
-    chosen = complete[complete["cell_id"].str.startswith(tuple(cells))]
-    if len(chosen) > MAX_ROWS:
-        raise GatherError(f"cells: {len(chosen)} are asked for; a figure shows at most {MAX_ROWS}")
-    return chosen
-
-
-def spread_over_rho(complete: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return up to four rows, by rho, of one curve and one seed, and a line on the curves that are left out.
-
-    The curve is the first of those with the most rho values, the seed the first of those with the most of them.
-    """
-    found = curves(complete)
-    curve = max(found, key=lambda each: each.rows["rho"].nunique())
-    rows = curve.rows[curve.rows["seed"] == curve.rows["seed"].mode()[0]].sort_values("rho")
-    wanted = np.unique(np.linspace(0, len(rows) - 1, 4).round().astype(int))
-    others = f"1 of {len(found)} curves is drawn, {curve_in_words(curve)} (choose with --datasets, --models, --cells)"
-    return rows.iloc[wanted], [others] if len(found) > 1 else []
 
 
 def label_of(cell: pd.Series[Any]) -> str:

@@ -13,8 +13,9 @@ import pytest
 
 from analysis.frames.curves import curves
 from analysis.frames.gather import GatherError
-from analysis.reports.samples import COLUMNS, GAP, HEADINGS, MAX_ROWS, Row, draw_samples
+from analysis.reports.samples import COLUMNS, GAP, HEADINGS, Row, draw_samples
 from analysis.reports.samples import report as samples_report
+from analysis.requests.chosen_cells import MAX_CELLS
 from analysis.requests.plot_request import PlotRequest
 from analysis.requests.report import Report
 from hvae_core.spec import TrainSpec
@@ -100,7 +101,7 @@ def test_named_cells_are_chosen_and_what_is_no_cell_is_named(make_results: Make,
     assert cells[3].id in report.text
     with pytest.raises(GatherError, match="'zz' is no complete cell"):
         drawn(tmp_path, cells=("zz",))
-    with pytest.raises(GatherError, match=f"at most {MAX_ROWS}"):
+    with pytest.raises(GatherError, match=f"at most {MAX_CELLS}"):
         drawn(tmp_path, cells=("",))
     with pytest.raises(GatherError, match="omniglot"):
         drawn(tmp_path, datasets=("omniglot",))
