@@ -24,8 +24,9 @@ PARTS = {"mu": "μ of p(z | z above)", "sigma": "σ of p(z | z above)"}
 _LEFT, _RIGHT, _INNER, _ROW, _GAP, _XLABEL, _LINE = 0.62, 0.08, 0.22, 0.8, 0.10, 0.40, 0.13  # inches
 
 
-def draw_spectrum(table: pd.DataFrame, labels: Sequence[str], *, title: bool = True) -> Figure:
-    """Draw a tidy table (cell, layer, part, degree, fraction), 3.35 inches wide; labels say what each cell is.
+def draw_spectrum(table: pd.DataFrame, labels: Sequence[str], heading: str = "", *, title: bool = True) -> Figure:
+    """Draw a tidy table (cell, layer, part, degree, fraction), 3.35 inches wide; labels say what each cell is,
+    the heading what all share.
 
     Raises ValueError without a row.
     """
@@ -35,7 +36,7 @@ def draw_spectrum(table: pd.DataFrame, labels: Sequence[str], *, title: bool = T
     cells, degrees = list(dict.fromkeys(table["cell_id"])), sorted({int(degree) for degree in table["degree"]})
     width = style.COLUMN_INCHES
     inches = (width - _LEFT - _RIGHT - _INNER) / 2
-    lines = sum(label.count("\n") + 1 for label in labels)
+    lines = sum(text.count("\n") + 1 for text in (*labels, *([heading] if heading else [])))
     with style.paper_style():
         head = 0.42 if title else 0.22
         height = head + len(layers) * (_ROW + _GAP) - _GAP + _XLABEL + _LINE * lines + 0.08
@@ -56,6 +57,7 @@ def draw_spectrum(table: pd.DataFrame, labels: Sequence[str], *, title: bool = T
                     line.set(gid="fraction", clip_on=False)
                 ax.set_yscale("log")
                 ax.set_ylim(FLOOR, 1.3)
+                ax.tick_params(which="minor", left=False)
                 ax.yaxis.set_major_locator(FixedLocator([FLOOR, 0.01, 0.1, 1]))
                 ax.yaxis.set_major_formatter(FixedFormatter(["0.001", "0.01", "0.1", "1"]))
                 ax.yaxis.set_minor_formatter(NullFormatter())
@@ -73,7 +75,8 @@ def draw_spectrum(table: pd.DataFrame, labels: Sequence[str], *, title: bool = T
             Line2D([], [], color=style.colour(i), marker=style.MARKERS[i % len(style.MARKERS)], markeredgecolor="white")
             for i in range(len(cells))
         ]
-        near = {"borderpad": 0.0, "borderaxespad": 0.0, "handletextpad": 0.6, "labelspacing": 0.2}
+        near: dict[str, Any] = {"borderpad": 0.0, "borderaxespad": 0.0, "handletextpad": 0.6, "labelspacing": 0.2}
         where = (0.1 / width, 0.06 / height)
+        near |= {"title": heading, "alignment": "left"}
         figure.legend(handles, labels, loc="lower left", bbox_to_anchor=where, frameon=False, **near)
     return figure

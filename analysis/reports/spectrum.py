@@ -41,7 +41,8 @@ def report(request: PlotRequest, *, cells: Sequence[str] = ()) -> Report:
         rows += found
         conditions.add(condition)
     table = pd.DataFrame(rows)
-    figure = draw_spectrum(table, [label_of(cell) for _, cell in chosen.iterrows()], title=request.title)
+    heading, labels = labels_of(chosen)
+    figure = draw_spectrum(table, labels, heading, title=request.title)
     files = write_files(figure, request.directory, NAME, request.formats, {NAME: table})
     worst = 100 * table["misfit"].max()
     notes.append(f"non-negative least squares: condition number {max(conditions):.0f}, largest misfit {worst:.2g} %")
@@ -64,14 +65,24 @@ def _rows(cell: pd.Series[Any], results: Path) -> tuple[list[dict[str, Any]], fl
     return rows, found.condition
 
 
-def label_of(cell: pd.Series[Any]) -> str:
-    """Name a cell: its data, model, rho, settings and seed, in lines of a legend."""
+def labels_of(chosen: pd.DataFrame) -> tuple[str, list[str]]:
+    """Say what all cells share, and what each has of its own, in lines of a legend."""
+    said = [_words(cell) for _, cell in chosen.iterrows()]
+    shared = [word for word in said[0] if all(word in words for words in said)] if len(said) > 1 else []
+    own = [[word for word in words if word not in shared] or words for words in said]
+    return _lines(shared), [_lines(words) for words in own]
+
+
+def _lines(words: Sequence[str]) -> str:
+    return wrapped(list(map(style.plain, words)), LABEL_INCHES)
+
+
+def _words(cell: pd.Series[Any]) -> list[str]:
     (curve,) = curves(cell.to_frame().T)
     shared, ((name, _, *_),) = curves_in_words([curve])
     settings = [words for words in shared if words != curve.seeds]
-    kind = "VAE, " if cell["method"] == "vae" else ""
-    words = [f"{kind}ρ = {cell['rho']:g}", name, curve["model"], *settings, f"seed {cell['seed']}"]
-    return wrapped(list(map(style.plain, words)), LABEL_INCHES)
+    rho = f"ρ = {cell['rho']:g}"
+    return [f"VAE ({rho})" if cell["method"] == "vae" else rho, name, curve["model"], *settings, f"seed {cell['seed']}"]
 
 
 def _printed(table: pd.DataFrame) -> str:
