@@ -335,3 +335,16 @@ def test_only_what_was_stopped_or_killed_is_queued_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: str, restarts: int, code: int, then: list[str]
 ) -> None:
     assert Element(tmp_path, monkeypatch, worker, restarts).end() == (code, ["start", *then])
+
+
+def test_the_job_around_a_submission_does_not_leak_into_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known of submitit (1782): sbatch, called within a job, takes that job's SLURM_* for wishes."""
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "64")
+    monkeypatch.setenv("SLURM_JOB_ID", "5")
+    monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
+    (here / "sbatch").write_text("#!/bin/sh\nenv > asked\necho 7\n")
+    (here / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{here}:{os.environ['PATH']}")
+    assert answer("sbatch").strip() == "7"
+    names = {line.partition("=")[0] for line in (here / "asked").read_text().splitlines()}
+    assert {name for name in names if name.startswith("SLURM_")} == {"SLURM_CONF"}
