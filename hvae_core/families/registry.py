@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable
 
 from hvae_core.checks import SpecError
-from hvae_core.families import linear, mlp, own
+from hvae_core.families import conv, linear, mlp, own
 from hvae_core.families.base import Family
 from hvae_core.image import ImageSpec
 from hvae_core.likelihoods.registry import outputs_of
 
-BUILT_IN: tuple[Callable[[str], Family | None], ...] = (mlp.MLP.parse, linear.Linear.parse)
-GRAMMAR = f"{mlp.GRAMMAR}, {linear.GRAMMAR}, or {own.GRAMMAR}"
-LATER = re.compile(r"(conv|resnet)\d")
+BUILT_IN: tuple[Callable[[str], Family | None], ...] = (mlp.MLP.parse, conv.Conv.parse, linear.Linear.parse)
+GRAMMAR = f"{mlp.GRAMMAR}, {conv.GRAMMAR}, {linear.GRAMMAR}, or {own.GRAMMAR}"
+LATER = re.compile(r"resnet\d")
 
 
 def parse_model(text: str) -> Family:
@@ -24,7 +24,7 @@ def parse_model(text: str) -> Family:
     model = _built_in(text) or own.find(text)
     if model is not None:
         return model
-    known = "conv and resnet models are not in this version; " if LATER.match(text) else ""
+    known = "resnet models are not in this version; " if LATER.match(text) else ""
     raise SpecError(f"model: {text!r} is not a model; {known}it must be {GRAMMAR}")
 
 
@@ -42,7 +42,7 @@ def recorded_model(name: str, code: str | None, latents: str | None) -> Family:
         return own.OwnFamily.recorded(name, code, latents)
     model = _built_in(name)
     if model is None:
-        raise SpecError(f"model: {name!r} is not a model of this version; it must be {mlp.GRAMMAR}")
+        raise SpecError(f"model: {name!r} is not a model of this version; it must be {mlp.GRAMMAR}, or {conv.GRAMMAR}")
     return model
 
 

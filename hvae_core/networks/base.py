@@ -17,9 +17,11 @@ class Networks:
     priors[i]: its parents, the nearest first -> Normal p(z_{i+1} | z_{i+2}, ...) on (M, N, *shape of layer i + 1).
     decoder: z_1 -> what the likelihood's distribution of an image needs, (M, N, outputs C, H, W).
     set_output: starts the decoder's last bias at values (outputs C, H, W); None leaves it at zero.
+    one_bias: whether that bias is one number for all pixels of a channel, as in a convolution.
     """
 
     posteriors: Sequence[nn.Module]
     priors: Sequence[nn.Module]
     decoder: nn.Module
     set_output: Callable[[Tensor], None] | None = None
+    one_bias: bool = False

@@ -35,5 +35,7 @@ def build(
     model = SYSTEMS[system](networks, family.latents, image, likelihood).to(dtype)
     glorot_uniform(model, seeds)
     if mean is not None and networks.set_output is not None:
+        if networks.one_bias:
+            mean = mean.mean((1, 2), keepdim=True).expand_as(mean)
         networks.set_output(likelihood.initial_bias(mean.to(dtype)))
     return model

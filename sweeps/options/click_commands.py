@@ -212,6 +212,9 @@ def spelled(settings: Mapping[str, Any], names: Iterable[str]) -> str:
     words = []
     for name in names:
         value = settings[name]
+        if value is True:
+            words.append(f"--{name.replace('_', '-')}")
+            continue
         values = value if isinstance(value, list | tuple) else [value]
         words.append(" ".join([f"--{name.replace('_', '-')}", *map(str, values)]))
     return " ".join(words)

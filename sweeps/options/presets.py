@@ -1,7 +1,7 @@
-"""The paper's MLP experiments as settings of our commands, and a small form of each for two CPU cores.
+"""The paper's experiments as settings of our commands, and a small form of each for two CPU cores.
 
 What the paper states is taken from it; what it does not (K, rho grids, Figure 3's grid and rho, the rho of the tables,
-IWAE's k, whether Figure 1 uses static MNIST, Figure 2's length) is our choice. A small form (--quick) shows the
+IWAE's k, the depth and networks of Figure 1 right, whether Figure 1 uses static MNIST, Figure 2's length) is our choice. A small form (--quick) shows the
 effect with embedded or given data at a few thousand steps; its numbers are not the paper's.
 """
 
@@ -51,6 +51,14 @@ PRESETS: dict[str, Preset] = {
         "rho",
         {"model": ["mlp3x200"], "datasets": ["omniglot"], "rho": ["0:1:0.05"], "steps": 100_000},
         {**QUICK["rho"], "model": ["mlp3x32h64"], "datasets": ["glyphs"]},
+    ),
+    "figure1-right": Preset(
+        "rho",
+        {"model": ["conv3x8x7x7"], "datasets": ["mnist"], "rho": ["0:1:0.05"], "steps": 100_000},
+        {
+            **{"model": ["conv3x4x7x7f16"], "null": True, "rho": ["0.5", "0.8", "0.9", "0.95", "0.98", "1"]},
+            **{"steps": 750, "seeds": ["1"], "batch_size": 64, "lr": 2e-3, "eval_every": 150, "ll_examples": 100},
+        },
     ),
     "figure2": Preset(
         "methods",

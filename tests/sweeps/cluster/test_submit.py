@@ -342,7 +342,7 @@ def test_the_job_around_a_submission_does_not_leak_into_it(here: Path, monkeypat
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "64")
     monkeypatch.setenv("SLURM_JOB_ID", "5")
     monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
-    (here / "sbatch").write_text("#!/bin/sh\nenv > asked\necho 7\n")
+    (here / "sbatch").write_text("#!/bin/sh\nset > asked\necho 7\n")
     (here / "sbatch").chmod(0o755)
     monkeypatch.setenv("PATH", f"{here}:{os.environ['PATH']}")
     assert answer("sbatch").strip() == "7"

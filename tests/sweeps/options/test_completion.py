@@ -27,7 +27,7 @@ def offered(line: str) -> list[str]:
         ("methods --methods hvae ia", set()),
         ("methods --methods vae hvae-", {"hvae-ratio"}),
         ("methods --methods hvae+k", {"hvae+kl-anneal"}),
-        ("rho --preset figure1", {"figure1-left", "figure1-middle"}),
+        ("rho --preset figure1", {"figure1-left", "figure1-middle", "figure1-right"}),
     ],
 )
 def test_values_are_offered(line: str, some: set[str]) -> None:
