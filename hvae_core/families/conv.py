@@ -83,7 +83,7 @@ class Conv(Family):
         from hvae_core.networks.conv import conv_networks
 
         steps = halvings(self.name, image, self.maps)
-        return conv_networks(members, self.latents, self.filters, steps, image, outputs)
+        return conv_networks(members, self.layers, self.maps[0], self.filters, steps, image, outputs)
 
     def _weights(self, colours: int, outputs: int, steps: int) -> int:
         C, f = self.maps[0], self.filters

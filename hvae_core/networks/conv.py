@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hvae_core.families.base import Shape
 from hvae_core.image import ImageSpec
 from hvae_core.networks.base import Networks
 from hvae_core.networks.mlp import SIGMA_FLOOR, SOFTPLUS_SHIFT
@@ -121,20 +120,18 @@ class ConvDecoder(ConvNetwork):
 
 
 def conv_networks(
-    members: int, latents: Sequence[Shape], filters: int, halvings: int, image: ImageSpec, outputs: int
+    members: int, layers: int, channels: int, filters: int, halvings: int, image: ImageSpec, outputs: int
 ) -> Networks:
-    """Build the networks of a plain convolutional hierarchy over maps of one size, layer 1 first."""
-    C = latents[0][0]
+    """Build the networks of a plain convolutional hierarchy, whose layers all have so many channels."""
     down = [2] * halvings + [1] * max(0, 2 - halvings)
 
     def normal(inputs: int, strides: Sequence[int] = (1, 1)) -> nn.Module:
-        return ConvNormal(ConvNetwork(members, inputs, filters, 2 * C, strides, fan_out=C))
+        return ConvNormal(ConvNetwork(members, inputs, filters, 2 * channels, strides, fan_out=channels))
 
-    decoder = ConvDecoder(members, C, filters, halvings, image, outputs)
-    above = len(latents) - 1
+    decoder = ConvDecoder(members, channels, filters, halvings, image, outputs)
     return Networks(
-        [normal(image.shape[0], down), *(normal(C) for _ in range(above))],
-        [normal(C) for _ in range(above)],
+        [normal(image.shape[0], down), *(normal(channels) for _ in range(layers - 1))],
+        [normal(channels) for _ in range(layers - 1)],
         decoder,
         decoder.set_output,
         one_bias=True,

@@ -1,8 +1,9 @@
 """The paper's experiments as settings of our commands, and a small form of each for two CPU cores.
 
 What the paper states is taken from it; what it does not (K, rho grids, Figure 3's grid and rho, the rho of the tables,
-IWAE's k, the depth and networks of Figure 1 right, whether Figure 1 uses static MNIST, Figure 2's length) is our choice. A small form (--quick) shows the
-effect with embedded or given data at a few thousand steps; its numbers are not the paper's.
+IWAE's k, the depth and networks of Figure 1 right, whether Figure 1 uses static MNIST, Figure 2's length) is our
+choice. A small form (--quick) shows the effect with embedded or given data at a few thousand steps; its numbers are not
+the paper's.
 """
 
 from __future__ import annotations
