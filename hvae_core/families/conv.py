@@ -70,10 +70,6 @@ class Conv(Family):
         """The same maps for every stochastic layer."""
         return (self.maps,) * self.layers
 
-    def check(self, image: ImageSpec) -> None:
-        """Raise SpecError for images whose sides do not halve to those of the maps."""
-        halvings(self.name, image, self.maps)
-
     def parameters(self, image: ImageSpec, outputs: int) -> int:
         """Count the weights of one member."""
         return self._weights(image.shape[0], outputs, halvings(self.name, image, self.maps))

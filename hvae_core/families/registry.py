@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from hvae_core.checks import SpecError
-from hvae_core.families import conv, linear, mlp, own
+from hvae_core.families import conv, linear, mlp, own, resnet
 from hvae_core.families.base import Family
 from hvae_core.image import ImageSpec
 from hvae_core.likelihoods.registry import outputs_of
 
-BUILT_IN: tuple[Callable[[str], Family | None], ...] = (mlp.MLP.parse, conv.Conv.parse, linear.Linear.parse)
-GRAMMAR = f"{mlp.GRAMMAR}, {conv.GRAMMAR}, {linear.GRAMMAR}, or {own.GRAMMAR}"
-LATER = re.compile(r"resnet\d")
+BUILT_IN: tuple[Callable[[str], Family | None], ...] = (
+    mlp.MLP.parse,
+    conv.Conv.parse,
+    resnet.ResNet.parse,
+    linear.Linear.parse,
+)
+GRAMMAR = f"{mlp.GRAMMAR}, {conv.GRAMMAR}, {resnet.GRAMMAR}, {linear.GRAMMAR}, or {own.GRAMMAR}"
 
 
 def parse_model(text: str) -> Family:
@@ -24,8 +27,7 @@ def parse_model(text: str) -> Family:
     model = _built_in(text) or own.find(text)
     if model is not None:
         return model
-    known = "resnet models are not in this version; " if LATER.match(text) else ""
-    raise SpecError(f"model: {text!r} is not a model; {known}it must be {GRAMMAR}")
+    raise SpecError(f"model: {text!r} is not a model; it must be {GRAMMAR}")
 
 
 def check_model(model: Family, image: ImageSpec) -> None:
@@ -42,7 +44,8 @@ def recorded_model(name: str, code: str | None, latents: str | None) -> Family:
         return own.OwnFamily.recorded(name, code, latents)
     model = _built_in(name)
     if model is None:
-        raise SpecError(f"model: {name!r} is not a model of this version; it must be {mlp.GRAMMAR}, or {conv.GRAMMAR}")
+        known = f"{mlp.GRAMMAR}, {conv.GRAMMAR}, or {resnet.GRAMMAR}"
+        raise SpecError(f"model: {name!r} is not a model of this version; it must be {known}")
     return model
 
 

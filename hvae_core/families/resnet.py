@@ -1,0 +1,86 @@
+"""The residual family: latents that are maps, residual blocks in every network.
+
+resnet3x8x14x14          3 stochastic layers of 8 maps of 14x14, 2 blocks of 64 filters in every network
+resnet4x8x14x14b5f100    4 of 8 maps, 5 blocks of 100 filters
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hvae_core.checks import SpecError, require, require_whole
+from hvae_core.families.base import Family, Shape
+from hvae_core.families.conv import halvings
+from hvae_core.families.mlp import MAX_PARAMETERS
+from hvae_core.image import ImageSpec
+
+if TYPE_CHECKING:
+    from hvae_core.networks.base import Networks
+
+BLOCKS, FILTERS = 2, 64
+GRAMMAR = "resnet<depth>x<channels>x<height>x<width>[b<blocks>][f<filters>] such as resnet3x8x14x14"
+_N, _M = r"([1-9]\d{0,5})", r"(\d{1,6})"
+_TEXT = re.compile(rf"resnet{_N}x{_N}x{_N}x{_N}(?:b{_M})?(?:f{_N})?(skip)?")
+
+
+@dataclass(frozen=True)
+class ResNet(Family):
+    """A residual hierarchy of `layers` stochastic layers, all of `maps` = (channels, height, width).
+
+    The paper gives depths, blocks and maps and no more. Ours: pre-activation blocks of two 3x3 convolutions of
+    `filters` filters behind ELUs, `blocks` of them in every network, between a 3x3 convolution in and one out; no
+    normalisation. The image is halved by convolutions of stride 2 before the blocks, and doubled by repetition behind
+    them.
+    """
+
+    layers: int
+    maps: tuple[int, int, int]
+    blocks: int = BLOCKS
+    filters: int = FILTERS
+
+    def __post_init__(self) -> None:
+        for name, value in (("depth", self.layers), *zip(("channels", "height", "width"), self.maps, strict=True)):
+            require_whole(name, value, 1, 10**6)
+        require_whole("blocks", self.blocks, 1, 1000)
+        require_whole("filters", self.filters, 1, 10**6)
+        convolutions = 2 * self.layers * (2 * self.blocks + 1)
+        require(convolutions * 9 * self.filters**2 <= MAX_PARAMETERS, "model", self.name, "of at most 10^9 parameters")
+
+    @classmethod
+    def parse(cls, text: str) -> ResNet | None:
+        """Read the family's grammar; None for a text that is not its own. Raises SpecError for bad sizes."""
+        found = _TEXT.fullmatch(text)
+        if found is None:
+            return None
+        if found.group(7):
+            raise SpecError(f"model: {text!r}: skip connections are not in this version; it must be {GRAMMAR}")
+        depth, channels, height, width = map(int, found.groups()[:4])
+        blocks, filters = int(found.group(5) or BLOCKS), int(found.group(6) or FILTERS)
+        return cls(depth, (channels, height, width), blocks, filters)
+
+    @property
+    def name(self) -> str:
+        """Canonical text of the grammar: what the default says is left out."""
+        blocks = "" if self.blocks == BLOCKS else f"b{self.blocks}"
+        filters = "" if self.filters == FILTERS else f"f{self.filters}"
+        return f"resnet{self.layers}x{'x'.join(map(str, self.maps))}{blocks}{filters}"
+
+    @property
+    def family(self) -> str:
+        """The kind of network."""
+        return "resnet"
+
+    @property
+    def latents(self) -> tuple[Shape, ...]:
+        """The same maps for every stochastic layer."""
+        return (self.maps,) * self.layers
+
+    def networks(self, members: int, image: ImageSpec, outputs: int) -> Networks:
+        """Build the networks of that many members; raises SpecError for images that do not halve to the maps."""
+        from hvae_core.networks.resnet import resnet_networks
+
+        steps = halvings(self.name, image, self.maps)
+        channels = self.maps[0]
+        return resnet_networks(members, self.layers, channels, self.filters, self.blocks, steps, image, outputs)
