@@ -69,7 +69,7 @@ def worked(here: Path, *more: str, out: str = "results") -> None:
 RHO = ["rho", "--model", "mlp2x3h6", "--datasets", "bars.npz", "--dry-run"]
 MISTAKES: list[tuple[list[str], str]] = [
     (["rho", "--model", "mlp4"], "mlp4"),
-    (["rho", "--model", "resnet4x8x7x7skip"], "resnet4x8x7x7skip"),
+    (["rho", "--model", "resnet1x8x7x7skip"], "resnet1x8x7x7skip"),
     (["rho", "--model", "conv3x8x5x5", "--datasets", "bars.npz"], "conv3x8x5x5"),
     (["rho", "--model", "mlp0x4"], "mlp0x4"),
     (["rho", "--model", "mlp4x40", "mlp4x40h200"], "mlp4x40"),

@@ -18,7 +18,7 @@ Pervez and Gavves, Variance Reduction in Hierarchical Variational Autoencoders, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -50,14 +50,14 @@ def stabilities(model: System, images: Tensor, seeds: Sequence[int], purpose: st
         B = x.shape[1]
         streams = SeedStreams(seeds, purpose, block, device=images.device)
         flat = streams.normal(model.noise_size(B), dtype=dtype)
-        qs = model.infer(x, model.split_noise(flat, B).posterior)[0]
+        qs, zs = model.infer(x, model.split_noise(flat, B).posterior)
         for i in layers:
-            total[:, i] += B * _stability(model.priors[i], qs[i + 1], streams, members)
+            total[:, i] += B * _stability(model.prior(i, zs), qs[i + 1], streams, members)
     found: NDArray[np.float64] = (total / len(images)).cpu().numpy()
     return found
 
 
-def _stability(conditional: torch.nn.Module, q: Normal, streams: SeedStreams, members: int) -> Tensor:
+def _stability(conditional: Callable[[Tensor], Normal], q: Normal, streams: SeedStreams, members: int) -> Tensor:
     """Return (M, 2, NODES) for one conditional around q, whose rows are one path of each example."""
     B, shape, dtype = q.mean.shape[1], q.mean.shape[2:], q.mean.dtype
     half = [streams.normal(PAIRS // 2 * B, *shape, dtype=dtype) for _ in range(3)]

@@ -66,6 +66,16 @@ class Family(ABC):
         return repr(self)
 
     @property
+    def skip(self) -> bool:
+        """Whether the generator's networks read all layers above, and not the next one alone."""
+        return False
+
+    def parents(self, layer: int) -> Shape:
+        """Shape of what the generator's network of `layer` reads, 0 being the decoder's."""
+        above = self.latents[layer:] if self.skip else self.latents[layer : layer + 1]
+        return (sum(shape[0] for shape in above), *above[0][1:])
+
+    @property
     def decodes(self) -> bool:
         """Whether it is meant to explain pixels, so that it must beat independent ones."""
         return True

@@ -2,6 +2,7 @@
 
 resnet3x8x14x14          3 stochastic layers of 8 maps of 14x14, 2 blocks of 64 filters in every network
 resnet4x8x14x14b5f100    4 of 8 maps, 5 blocks of 100 filters
+resnet4x8x14x14skip      with stochastic skip connections: p(z_i | z_{i+1}, ..., z_L)
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hvae_core.checks import SpecError, require, require_whole
+from hvae_core.checks import require, require_whole
 from hvae_core.families.base import Family, Shape
 from hvae_core.families.conv import halvings
 from hvae_core.families.mlp import MAX_PARAMETERS
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from hvae_core.networks.base import Networks
 
 BLOCKS, FILTERS = 2, 64
-GRAMMAR = "resnet<depth>x<channels>x<height>x<width>[b<blocks>][f<filters>] such as resnet3x8x14x14"
+GRAMMAR = "resnet<depth>x<channels>x<height>x<width>[b<blocks>][f<filters>][skip] such as resnet3x8x14x14"
 _N, _M = r"([1-9]\d{0,5})", r"(\d{1,6})"
 _TEXT = re.compile(rf"resnet{_N}x{_N}x{_N}x{_N}(?:b{_M})?(?:f{_N})?(skip)?")
 
@@ -33,18 +34,22 @@ class ResNet(Family):
     `filters` filters behind ELUs, `blocks` of them in every network, between a 3x3 convolution in and one out; no
     normalisation. The image is halved by convolutions of stride 2 before the blocks, and doubled by repetition behind
     them.
+
+    Whether to skip is a part of the name: the priors and the decoder then read all layers above as channels.
     """
 
     layers: int
     maps: tuple[int, int, int]
     blocks: int = BLOCKS
     filters: int = FILTERS
+    skips: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("depth", self.layers), *zip(("channels", "height", "width"), self.maps, strict=True)):
             require_whole(name, value, 1, 10**6)
         require_whole("blocks", self.blocks, 1, 1000)
         require_whole("filters", self.filters, 1, 10**6)
+        require(self.layers > 1 or not self.skips, "model", self.name, "of two layers at least to skip one")
         convolutions = 2 * self.layers * (2 * self.blocks + 1)
         require(convolutions * 9 * self.filters**2 <= MAX_PARAMETERS, "model", self.name, "of at most 10^9 parameters")
 
@@ -54,23 +59,26 @@ class ResNet(Family):
         found = _TEXT.fullmatch(text)
         if found is None:
             return None
-        if found.group(7):
-            raise SpecError(f"model: {text!r}: skip connections are not in this version; it must be {GRAMMAR}")
         depth, channels, height, width = map(int, found.groups()[:4])
         blocks, filters = int(found.group(5) or BLOCKS), int(found.group(6) or FILTERS)
-        return cls(depth, (channels, height, width), blocks, filters)
+        return cls(depth, (channels, height, width), blocks, filters, found.group(7) is not None)
 
     @property
     def name(self) -> str:
         """Canonical text of the grammar: what the default says is left out."""
         blocks = "" if self.blocks == BLOCKS else f"b{self.blocks}"
         filters = "" if self.filters == FILTERS else f"f{self.filters}"
-        return f"resnet{self.layers}x{'x'.join(map(str, self.maps))}{blocks}{filters}"
+        return f"resnet{self.layers}x{'x'.join(map(str, self.maps))}{blocks}{filters}{'skip' * self.skips}"
 
     @property
     def family(self) -> str:
         """The kind of network."""
         return "resnet"
+
+    @property
+    def skip(self) -> bool:
+        """Whether it has stochastic skip connections."""
+        return self.skips
 
     @property
     def latents(self) -> tuple[Shape, ...]:
@@ -82,5 +90,5 @@ class ResNet(Family):
         from hvae_core.networks.resnet import resnet_networks
 
         steps = halvings(self.name, image, self.maps)
-        channels = self.maps[0]
-        return resnet_networks(members, self.layers, channels, self.filters, self.blocks, steps, image, outputs)
+        sizes = (self.layers, self.maps[0], self.filters, self.blocks, steps)
+        return resnet_networks(members, *sizes, image, outputs, self.skips)

@@ -14,9 +14,11 @@ class Networks:
 
     posteriors[i]: z_i (M or 1, N, *shape of layer i) -> Normal q(z_{i+1} | z_i) on (M, N, *shape of layer i + 1), with
     z_0 = x the image (M or 1, N, C, H, W).
-    priors[i]: its parents, the nearest first -> Normal p(z_{i+1} | z_{i+2}, ...) on (M, N, *shape of layer i + 1).
-    decoder: z_1 -> what the likelihood's distribution of an image needs, (M, N, outputs C, H, W).
+    priors[i]: z_{i+2}, or with `skip` all layers from there up -> Normal p(z_{i+1} | z_{i+2}, ...) on (M, N, *shape of
+    layer i + 1).
+    decoder: z_1, or with `skip` all layers -> what the likelihood needs of an image, (M, N, outputs C, H, W).
     set_output: starts the decoder's last bias at values (outputs C, H, W); None leaves it at zero.
+    skip: whether the priors and the decoder read all layers above, concatenated along channels, the nearest first.
     one_bias: whether that bias is one number for all pixels of a channel, as in a convolution.
     """
 
@@ -25,3 +27,4 @@ class Networks:
     decoder: nn.Module
     set_output: Callable[[Tensor], None] | None = None
     one_bias: bool = False
+    skip: bool = False

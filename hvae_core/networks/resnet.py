@@ -81,19 +81,33 @@ class ResNetwork(nn.Module):
 
 
 def resnet_networks(
-    members: int, layers: int, channels: int, filters: int, blocks: int, halvings: int, image: ImageSpec, outputs: int
+    members: int,
+    layers: int,
+    channels: int,
+    filters: int,
+    blocks: int,
+    halvings: int,
+    image: ImageSpec,
+    outputs: int,
+    skip: bool,
 ) -> Networks:
-    """Build the networks of a residual hierarchy, whose layers all have so many channels."""
+    """Build the networks of a residual hierarchy, whose layers all have so many channels.
+
+    With `skip` the generator's networks read all layers above, side by side as channels.
+    """
 
     def normal(inputs: int, steps: int = 0) -> nn.Module:
         return ConvNormal(ResNetwork(members, inputs, filters, 2 * channels, blocks, steps, fan_out=channels))
 
     colours = image.shape[0]
-    decoder = ResNetwork(members, channels, filters, outputs * colours, blocks, doublings=halvings)
+    decoder = ResNetwork(
+        members, channels * (layers if skip else 1), filters, outputs * colours, blocks, doublings=halvings
+    )
     return Networks(
         [normal(colours, halvings), *(normal(channels) for _ in range(layers - 1))],
-        [normal(channels) for _ in range(layers - 1)],
+        [normal(channels * (above if skip else 1)) for above in range(layers - 1, 0, -1)],
         decoder,
         decoder.set_output,
         one_bias=True,
+        skip=skip,
     )

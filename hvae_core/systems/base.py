@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -85,7 +85,7 @@ class System(nn.Module, ABC):
         self.posteriors = nn.ModuleList(networks.posteriors)
         self.priors = nn.ModuleList(networks.priors)
         self.likelihood = PixelModel(networks.decoder, likelihood)
-        self.latents, self.image = tuple(latents), image
+        self.latents, self.image, self.skip = tuple(latents), image, networks.skip
 
     def noise_size(self, batch: int, ou_samples: int = 0) -> int:
         """Count the normals of one pass, per seed."""
@@ -100,6 +100,23 @@ class System(nn.Module, ABC):
         shaped = [piece.view(-1, *shape) for piece, shape in zip(pieces, shapes, strict=True)]
         L = len(self.latents)
         return Noise(tuple(shaped[:L]), tuple(shaped[L:]))
+
+    def parents(self, zs: Sequence[Tensor]) -> Tensor:
+        """Return what a network of the generator reads of the layers above it, the nearest first."""
+        return torch.cat(list(zs), dim=2) if self.skip else zs[0]
+
+    def prior(self, i: int, zs: Sequence[Tensor]) -> Callable[[Tensor], Normal]:
+        """Return p(z_{i+1} | z_{i+2}, ...) as a function of z_{i+2} alone.
+
+        Further parents are held at those of the layers zs (M, B, *shape), repeated to as many rows (k, B).
+        """
+        network, further = self.priors[i], zs[i + 2 :] if self.skip else ()
+
+        def conditional(z: Tensor) -> Normal:
+            found: Normal = network(self.parents([z, *(rows(other, z.shape[1]) for other in further)]))
+            return found
+
+        return conditional
 
     @abstractmethod
     def infer(self, x: Tensor, noise: Sequence[Tensor]) -> tuple[list[Normal], list[Tensor]]:

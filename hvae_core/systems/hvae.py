@@ -5,6 +5,9 @@
 
     ELBO = E_q[ log p(x|z_1) - sum_{i<L} (log q(z_i|z_{i-1}) - log p(z_i|z_{i+1})) - KL(q(z_L|z_{L-1}) to N(0, I)) ]
 
+With skip connections p(z_i | z_{i+1}, ..., z_L) and p(x | z_1, ..., z_L) read all layers above. Smoothing still acts on
+what depends on z_{i+1} alone: its copies meet the other parents as they were drawn (the paper does not say; ours).
+
 A lower layer's term is taken **at the sampled z_i**: z_{i+1} was drawn given z_i, so the closed-form KL between the
 two normals at a sampled z_{i+1} is biased.
 
@@ -70,26 +73,26 @@ class HVAE(System):
         """
         qs, zs = self.infer(x, noise.posterior)
         ratios: list[Tensor] = []
-        for i, prior in enumerate(self.priors):
-            q, above = qs[i], zs[i + 1]
+        for i in range(len(self.priors)):
+            prior, above = self.prior(i, zs), zs[i + 1]
             p = prior(above) if smoothing is None else smoothing.smooth(prior, above, qs[i + 1], noise.ou[i])
-            ratios.append(q.log_prob(zs[i]) - p.log_prob(zs[i]))
+            ratios.append(qs[i].log_prob(zs[i]) - p.log_prob(zs[i]))
         ratios.append(qs[-1].log_prob(zs[-1]) - self.top.log_prob(zs[-1]))
         exact = self.top.kl(qs[-1])
-        recon = self.likelihood.log_prob(rows(x, zs[0].shape[1]), zs[0])
+        recon = self.likelihood.log_prob(rows(x, zs[0].shape[1]), self.parents(zs))
         return Terms(recon, torch.stack([*ratios[:-1], ratios[-1] if exact is None else exact]), torch.stack(ratios))
 
     @torch.no_grad()
     def generate(self, noise: Sequence[Tensor]) -> Tensor:
         """Sample top-down from noise [(M or 1, N, *shape)], layer 1 first; returns E[x | z_1] (M, N, C, H, W)."""
         members = next(self.parameters()).shape[0]
-        z = self.top.sample(noise[-1].expand(members, *noise[-1].shape[1:]))
+        zs = [self.top.sample(noise[-1].expand(members, *noise[-1].shape[1:]))]
         for prior, e in zip(reversed(self.priors), reversed(noise[:-1]), strict=True):
-            z = prior(z).sample(e)
-        return self.likelihood.mean(z)
+            zs.insert(0, prior(self.parents(zs)).sample(e))
+        return self.likelihood.mean(self.parents(zs))
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, noise: Sequence[Tensor]) -> Tensor:
-        """E[x | z_1] (M, B, C, H, W) for a z_1 drawn given x (M or 1, B, C, H, W)."""
-        z = self.posteriors[0](x).sample(noise[0])
-        return self.likelihood.mean(z)
+        """E[x | z_1] (M, B, C, H, W) for a z_1 drawn given x (M or 1, B, C, H, W); with skips, for all layers drawn."""
+        zs = self.infer(x, noise)[1] if self.skip else [self.posteriors[0](x).sample(noise[0])]
+        return self.likelihood.mean(self.parents(zs))

@@ -61,7 +61,6 @@ def test_parameters_are_those_of_the_model(text: str) -> None:
         "MLP4x40",
         "mlp999999999x999999999",
         "mlp2x99999999",
-        "resnet4x8x7x7b2skip",
         "mlp4x40h",
         "mlp4.0x40",
     ],

@@ -15,8 +15,6 @@ from hvae_core.networks.stacked import glorot_uniform
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.trainer import PackTrainer
 
-SPEC = parse_model("resnet2x2x2x2b1f3")
-
 
 @pytest.mark.parametrize(
     ("text", "name"),
@@ -25,6 +23,7 @@ SPEC = parse_model("resnet2x2x2x2b1f3")
         ("resnet3x8x14x14b2f64", "resnet3x8x14x14"),
         ("resnet4x8x16x16b6f100", "resnet4x8x16x16b6f100"),
         ("resnet4x8x16x16f100", "resnet4x8x16x16f100"),
+        ("resnet4x8x16x16b6f100skip", "resnet4x8x16x16b6f100skip"),
     ],
 )
 def test_its_grammar(text: str, name: str) -> None:
@@ -39,7 +38,7 @@ def test_its_grammar(text: str, name: str) -> None:
         ("resnet3x8x14", "model: .*resnet<depth>x<channels>"),
         ("resnet3x8x14x14b0", "blocks: 0 is not allowed"),
         ("resnet3x8x14x14f100000", r"at most 10\^9 parameters"),
-        ("resnet3x8x14x14skip", "skip connections are not in this version"),
+        ("resnet1x8x14x14skip", "two layers at least"),
     ],
 )
 def test_what_is_refused(text: str, says: str) -> None:
@@ -52,7 +51,9 @@ def test_maps_that_the_image_does_not_halve_to_are_refused_by_name() -> None:
         parse_model("resnet3x8x5x5").parameters(ImageSpec((1, 28, 28)), 1)
 
 
-@pytest.mark.parametrize("text", ["resnet2x2x2x2b1f3", "resnet1x2x4x4b2f3", "resnet2x3x1x1b1f2"])
+@pytest.mark.parametrize(
+    "text", ["resnet2x2x2x2b1f3", "resnet1x2x4x4b2f3", "resnet2x3x1x1b1f2", "resnet3x2x2x2b1f3skip"]
+)
 def test_networks_pass_the_check_of_a_users_own(text: str) -> None:
     check_networks(parse_model(text), ImageSpec((2, 4, 4)), 3)
 
@@ -66,13 +67,16 @@ def test_a_deep_network_starts_as_one_without_blocks() -> None:
     assert deep(x).abs().max() < 1
 
 
-def trainer(bars: Dataset, members: list[Member]) -> PackTrainer:
-    return PackTrainer(SPEC, members, TrainSpec(batch_size=6, precision="float64"), bars, torch.device("cpu"))
+def trainer(bars: Dataset, members: list[Member], model: str) -> PackTrainer:
+    return PackTrainer(
+        parse_model(model), members, TrainSpec(batch_size=6, precision="float64"), bars, torch.device("cpu")
+    )
 
 
-def test_a_pack_is_its_members_alone(bars: Dataset) -> None:
+@pytest.mark.parametrize("model", ["resnet2x2x2x2b1f3", "resnet3x2x2x2b1f3skip"])
+def test_a_pack_is_its_members_alone(bars: Dataset, model: str) -> None:
     members = [Member(ObjectiveSpec(rho, 3), seed) for rho, seed in ((0.5, 1), (0.9, 2), (1.0, 1))]
-    pack, alone = trainer(bars, members), [trainer(bars, [member]) for member in members]
+    pack, alone = trainer(bars, members, model), [trainer(bars, [member], model) for member in members]
     for _ in range(20):
         losses = pack.advance()
         singles = torch.cat([one.advance() for one in alone])
