@@ -16,6 +16,7 @@ MOST_FILES = 13  # of a folder, with its __init__
 ORDER = (
     ("hvae_core.checks",),
     ("hvae_core.image", "hvae_core.spec", "hvae_core.streams"),
+    ("hvae_core.precision",),
     ("hvae_core.data", "hvae_core.networks", "hvae_core.likelihoods"),
     ("hvae_core.families",),
     ("hvae_core.systems",),

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from hvae_core.evaluation.blocks import blocks
+from hvae_core.precision import products
 from hvae_core.streams import SeedStreams
 from hvae_core.systems.base import System, dtype_of
 
@@ -80,6 +81,7 @@ def _joined(parts: Sequence[PathMeans]) -> PathMeans:
 
 
 @torch.no_grad()
+@products()
 def active_units(model: System, images: Tensor, seeds: Sequence[int], purpose: str) -> Activity:
     """Measure which units carry information about x, on images (N, C, H, W)."""
     dtype = dtype_of(model)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from hvae_core.evaluation.blocks import blocks
+from hvae_core.precision import products
 from hvae_core.streams import SeedStreams
 from hvae_core.systems.base import System, dtype_of
 
@@ -35,6 +36,7 @@ class Bound:
 
 
 @torch.no_grad()
+@products()
 def importance_bound(
     model: System, images: Tensor, samples: int, seeds: Sequence[int], purpose: str = "bound"
 ) -> Bound:

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from hvae_core.evaluation.active_units import ACTIVE_EXAMPLES, active_units
 from hvae_core.evaluation.blocks import blocks, choose_examples
+from hvae_core.precision import products
 from hvae_core.streams import SeedStreams
 from hvae_core.systems.base import System, dtype_of
 
@@ -64,6 +65,7 @@ class Metrics:
 
 
 @torch.no_grad()
+@products()
 def evaluate(model: System, images: Tensor, seeds: Sequence[int], purpose: str) -> Metrics:
     """Evaluate every member on images (N, C, H, W), with one pass per example.
 

@@ -33,6 +33,7 @@ import torch
 from torch import Tensor
 
 from hvae_core.evaluation.blocks import blocks
+from hvae_core.precision import products
 from hvae_core.streams import SeedStreams
 from hvae_core.systems.base import System, dtype_of
 
@@ -68,6 +69,7 @@ class Information:
 
 
 @torch.no_grad()
+@products()
 def information(
     model: System, images: Tensor, seeds: Sequence[int], paths: int, purpose: str = "information"
 ) -> Information:

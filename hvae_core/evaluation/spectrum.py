@@ -27,6 +27,7 @@ from torch import Tensor
 
 from hvae_core.evaluation.blocks import blocks
 from hvae_core.networks.normal import Normal
+from hvae_core.precision import products
 from hvae_core.streams import SeedStreams
 from hvae_core.systems.base import System, dtype_of, rows
 from hvae_core.systems.smoothing import correlated
@@ -38,6 +39,7 @@ PAIRS = 16  # of each image, at every node; the second half has the first one's 
 
 
 @torch.no_grad()
+@products()
 def stabilities(model: System, images: Tensor, seeds: Sequence[int], purpose: str = "spectrum") -> NDArray[np.float64]:
     """E[f(z) . f(z')] of mu and of sigma, f less an estimate of its mean over z: (M, L - 1, 2, NODES), layer 1 first.
 

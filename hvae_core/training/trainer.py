@@ -8,8 +8,7 @@ with its step; members share no number, so the others never see it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from hvae_core.checks import SpecError
 from hvae_core.data import Dataset
 from hvae_core.evaluation.evaluate import Metrics, evaluate
 from hvae_core.families.base import Family
+from hvae_core.precision import products
 from hvae_core.spec import Member, Precision, TrainSpec, check_precision
 from hvae_core.streams import SeedStreams
 from hvae_core.systems.base import Noise, System
@@ -124,7 +124,7 @@ class PackTrainer:
         """One step as the device sees it: nothing here may read what Python changes from step to step, or wait."""
         x = self.minibatches.draw(self.train.batch_size)
         self.optimiser.zero_grad(set_to_none=True)
-        with _products(self.train.precision):
+        with products(self.train.precision):
             terms = self.model(x, self.draw_noise(), self.smoothing)
             loss = self.objective.loss(terms, self.clock)
             loss.sum().backward()  # the sum keeps every member's gradient its own
@@ -252,18 +252,6 @@ class _Saving:
                 "there, or remove them to begin anew"
             )
         self.trainer.restore(saved)
-
-
-@contextmanager
-def _products(precision: Precision) -> Iterator[None]:
-    """Let the GPU round the operands of float32 matrix products inside, if the precision says so."""
-    matmul = torch.backends.cuda.matmul  # the process-wide setting raises where a backend's own has been used before
-    before = matmul.fp32_precision
-    matmul.fp32_precision = "tf32" if precision == "tf32" else "ieee"
-    try:
-        yield
-    finally:
-        matmul.fp32_precision = before
 
 
 def _synchronise(device: torch.device) -> None:

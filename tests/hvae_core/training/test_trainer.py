@@ -19,7 +19,7 @@ from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.checkpoint import save_checkpoint
 from hvae_core.training.follower import Follower
 from hvae_core.training.minibatches import Minibatches
-from hvae_core.training.trainer import Interrupted, PackTrainer, _products, train_pack
+from hvae_core.training.trainer import Interrupted, PackTrainer, train_pack
 
 SPEC = parse_model("mlp3x3h6")
 MEMBERS = [Member(ObjectiveSpec(rho=rho, ou_samples=2), seed) for seed in (0, 1) for rho in (0.3, 0.9, 1.0)]
@@ -226,19 +226,3 @@ def test_members_without_smoothing_take_no_copies(bars: Dataset) -> None:
     trainer.model.priors[0].register_forward_hook(lambda prior, given, p: rows.append(given[0].shape[1]))
     trainer.advance()
     assert rows == [RUN.batch_size]
-
-
-@pytest.mark.parametrize("theirs", ["tf32", "ieee", "none"])
-def test_precision_settings_of_the_process_are_left_as_they_were(theirs: str) -> None:
-    """The older process-wide setting raises where torch's newer one of a backend has been used."""
-    matmul = torch.backends.cuda.matmul
-    before = matmul.fp32_precision
-    try:
-        matmul.fp32_precision = theirs
-        with _products("float32"):
-            assert matmul.fp32_precision == "ieee"
-        with _products("tf32"):
-            assert matmul.fp32_precision == "tf32"
-        assert matmul.fp32_precision == theirs
-    finally:
-        matmul.fp32_precision = before
