@@ -4,8 +4,9 @@
 
 Prints milliseconds per model-step and ratios for each size of a pack, all from one process and one thread, the
 variants in turn so that the machine's drift hits them alike. `plain` is plain_loop.py: one eager model, a DataLoader,
-the default Adam. `products` is the pack's batched matrix products in their own shapes and nothing else; `floor` is the
-same arithmetic at the rate of one large product of the same precision: what a step would cost if only that took time.
+the default Adam (MLP and plain convolutional models). `products` is an MLP pack's batched matrix products in their own
+shapes and nothing else; `floor` is the arithmetic of a model-step, as torch counts it, at the rate of one large product
+of the same precision: what a step would cost if only that took time.
 With --device cuda a pack's step is one CUDA graph, and the column M = 1 is an eager pack of one.
 """
 
@@ -18,12 +19,17 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.plain_loop import PlainHVAE, steps
 from hvae_core.data import load_dataset
+from hvae_core.families.conv import Conv
 from hvae_core.families.mlp import MLP
+from hvae_core.families.registry import parse_model
 from hvae_core.spec import PRECISIONS, Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.trainer import DTYPES, PackTrainer
+
+COLUMNS = ("plain", "M = 1", "packed", "products", "floor")
 
 
 def products(spec: MLP, pixels: int, batch: int, ou_samples: int) -> list[tuple[int, int, int]]:
@@ -78,6 +84,14 @@ def product_rate(dtype: torch.dtype, device: str = "cpu", repeats: int = 30) -> 
     return 2 * n**3 / seconds_per_step(lambda: a @ b, repeats)
 
 
+def counted(pack: PackTrainer) -> int:
+    """Operations of one step of a pack of one, forward and backward, in its products and convolutions."""
+    pack.advance()
+    with FlopCounterMode(display=False) as counter:
+        pack.advance()
+    return int(counter.get_total_flops())
+
+
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -92,9 +106,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision("high" if given.precision == "tf32" else "highest")
-    data, spec = load_dataset("mnist"), MLP.parse(given.model)
-    if spec is None:
-        parser.error(f"model: {given.model!r} is no MLP")
+    data, spec = load_dataset("mnist"), parse_model(given.model)
     train = TrainSpec(batch_size=given.batch_size, precision=given.precision)
     dtype = DTYPES[train.precision]
 
@@ -103,31 +115,38 @@ def main() -> None:
         return PackTrainer(spec, pack, train, data, torch.device(given.device), captured)
 
     torch.manual_seed(0)
-    eager = PlainHVAE(spec, data.image.pixels, 0.9, given.ou_samples).to(dtype)
-    loop = steps(eager, torch.from_numpy(data.train).flatten(1).to(dtype), given.batch_size, given.device)
-    single = trainer(1, captured=False).advance
-    shapes = products(spec, data.image.pixels, given.batch_size, given.ou_samples)
-    operations = sum(2 * a * b * c for a, b, c in shapes)
+    variants: dict[str, Callable[[], object]] = {}
+    if isinstance(spec, MLP | Conv):
+        eager = PlainHVAE(spec, data.image, 0.9, given.ou_samples).to(dtype)
+        loop = steps(eager, torch.from_numpy(data.train).flatten(1).to(dtype), given.batch_size, given.device)
+        variants["plain"] = lambda: next(loop)
+    variants["M = 1"] = trainer(1, captured=False).advance
+    operations = counted(trainer(1, captured=False))
     what = f"{spec.name}, batch {given.batch_size}, K = {given.ou_samples}, {given.precision}"
     print(f"{what}, torch {torch.__version__}, {given.device}; ms per model-step")
-    columns = ("members", "plain", "M = 1", "packed", "products", "floor")
-    print(f"| {' | '.join(columns)} | plain / packed | packed / products | packed / floor |")
-    print("|---" * 9 + "|")
+    ratios = {"plain / packed": ("plain", "packed"), "packed / products": ("packed", "products")}
+    ratios |= {"packed / floor": ("packed", "floor")}
+    print(f"| members | {' | '.join((*COLUMNS, *ratios))} |")
+    print("|---" * (1 + len(COLUMNS) + len(ratios)) + "|")
     for members in given.members:
-        packed = trainer(members, captured=True).advance
-        multiply = products_alone(shapes, members, dtype, given.device)
-        variants = (lambda: next(loop), single, packed, multiply)
-        for advance in variants:  # warm up
+        variants["packed"] = trainer(members, captured=True).advance
+        if isinstance(spec, MLP):
+            shapes = products(spec, data.image.pixels, given.batch_size, given.ou_samples)
+            variants["products"] = products_alone(shapes, members, dtype, given.device)
+        taken: dict[str, list[float]] = {name: [] for name in (*variants, "floor")}
+        for advance in variants.values():  # warm up
             seconds_per_step(advance, 5)
-        rows = []
         for _ in range(given.rounds):
-            plain, one = (seconds_per_step(advance, given.steps) for advance in variants[:2])
-            many, alone = (seconds_per_step(f, max(1, given.steps // 4)) / members for f in variants[2:])
-            rows.append((plain, one, many, alone, operations / product_rate(dtype, given.device)))
-        plain, one, many, alone, floor = (statistics.median(column) for column in zip(*rows, strict=True))
-        times = " | ".join(f"{1e3 * seconds:.3g}" for seconds in (plain, one, many, alone, floor))
-        ratios = f"{plain / many:.2f} | {many / alone:.2f} | {many / floor:.2f}"
-        print(f"| {members} | {times} | {ratios} |", flush=True)
+            for name, advance in variants.items():
+                alone = name in ("plain", "M = 1")
+                seconds = seconds_per_step(advance, given.steps if alone else max(1, given.steps // 4))
+                taken[name].append(seconds / (1 if alone else members))
+            taken["floor"].append(operations / product_rate(dtype, given.device))
+        median = {name: statistics.median(values) for name, values in taken.items()}
+        cells = [f"{1e3 * median[name]:.3g}" if name in median else "-" for name in COLUMNS]
+        for one, other in ratios.values():
+            cells.append(f"{median[one] / median[other]:.2f}" if one in median and other in median else "-")
+        print(f"| {members} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

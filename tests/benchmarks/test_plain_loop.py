@@ -7,36 +7,49 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.plain_loop import PlainHVAE
+from hvae_core.families.conv import Conv
 from hvae_core.families.mlp import MLP
 from hvae_core.image import ImageSpec
-from hvae_core.networks.mlp import TanhNetwork
+from hvae_core.networks.stacked import StackedLayer
 from hvae_core.spec import ObjectiveSpec
 from hvae_core.systems.build import build
 from hvae_core.systems.smoothing import OrnsteinUhlenbeck
 from hvae_core.training.objective import Objective
 
-B, P, K, RHO = 7, 9, 3, 0.7
-FIRST = "posteriors.0.network.first.weight"  # behind everything else in the backward pass
+B, K, RHO = 7, 3, 0.7
+FIRST = {"mlp": "network.first.weight", "conv": "network.hidden.0.weight"}  # behind all else in the backward pass
 
 
-def copy(network: TanhNetwork, plain: nn.Module) -> None:
-    linear = [layer for layer in plain.modules() if isinstance(layer, nn.Linear)]
-    for stacked, layer in zip((network.first, network.second, network.out), linear, strict=True):
-        layer.weight.data = stacked.weight.data[0].T.clone()
-        layer.bias.data = stacked.bias.data[0, 0].clone()
+def copy(network: nn.Module, plain: nn.Module) -> None:
+    layers = [layer for layer in plain.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    stacked = [layer for layer in network.modules() if isinstance(layer, StackedLayer)]
+    for ours, layer in zip(stacked, layers, strict=True):
+        weight = ours.weight.data[0]
+        layer.weight.data = (weight.T if isinstance(layer, nn.Linear) else weight).clone()
+        layer.bias = nn.Parameter(ours.bias.data[0].flatten().clone())
 
 
-def test_its_loss_and_gradient_are_those_of_a_pack_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec, generator = MLP((4, 3, 2), (32, 24, 16)), torch.Generator().manual_seed(0)
-    ours = build(spec, ImageSpec((1, 1, P)), [5], torch.float64)
-    plain = PlainHVAE(spec, P, RHO, K).double()
+@pytest.mark.parametrize(
+    ("spec", "image"),
+    [
+        (MLP((4, 3, 2), (32, 24, 16)), ImageSpec((1, 1, 9))),
+        (Conv(3, (2, 2, 3), 3), ImageSpec((1, 4, 6))),
+        (Conv(2, (2, 1, 1), 3), ImageSpec((2, 8, 8))),
+    ],
+)
+def test_its_loss_and_gradient_are_those_of_a_pack_of_one(
+    monkeypatch: pytest.MonkeyPatch, spec: MLP | Conv, image: ImageSpec
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    ours = build(spec, image, [5], torch.float64)
+    plain = PlainHVAE(spec, image, RHO, K).double()
     for network, other in zip(
         [*(p.network for p in (*ours.posteriors, *ours.priors)), ours.likelihood.network],
         [*plain.posteriors, *plain.priors, plain.decoder],
         strict=True,
     ):
         copy(network, other)
-    x = (torch.rand(1, B, 1, 1, P, generator=generator) < 0.3).double()
+    x = (torch.rand(1, B, *image.shape, generator=generator) < 0.3).double()
     flat = torch.randn(1, ours.noise_size(B, K), generator=generator, dtype=torch.float64)
     noise = ours.split_noise(flat, B, K)
     draws = iter([*(e[0] for e in noise.posterior), *(e[0] for e in noise.ou)])
@@ -53,8 +66,9 @@ def test_its_loss_and_gradient_are_those_of_a_pack_of_one(monkeypatch: pytest.Mo
     assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
     loss.backward()
     expected.sum().backward()
-    gradient, other = plain.posteriors.get_parameter("0.0.weight").grad, ours.get_parameter(FIRST).grad
+    gradient = plain.posteriors.get_parameter("0.0.weight").grad
+    other = ours.get_parameter(f"posteriors.0.{FIRST[spec.family]}").grad
     assert gradient is not None
     assert other is not None
-    torch.testing.assert_close(gradient.T, other[0])
+    torch.testing.assert_close(gradient.T if isinstance(spec, MLP) else gradient, other[0])
     assert next(draws, None) is None
