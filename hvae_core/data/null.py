@@ -1,8 +1,8 @@
 """Null data: a data set whose every pixel was shuffled over the images by itself.
 
-null:<data set> has the same images to count, the same mean and levels at every pixel, and no structure: its pixels are
-independent, so there is nothing that a latent variable could know about an image. What a figure shows for a data set
-and for its null alike is not about the images.
+null:<data set> has as many images, with the same mean and levels at every pixel, and no structure: its pixels are
+independent, so that nothing about an image is worth a latent variable's nats. What a figure shows for a data set and
+for its null alike is not about the images.
 """
 
 from __future__ import annotations
