@@ -328,8 +328,8 @@ def _label_panels(axes: Mapping[str, Axes], column: Column, widths: set[int]) ->
     labels = {
         "kl_top": "top-layer KL (nats)",
         "au_top": f"active top\nunits (of {of})",
-        "share_top": "top share\nfrom the image",
-        "info_top": "top information\non x, ≥ (nats)",
+        "share_top": "share from\nthe image",
+        "info_top": "information\n≥ (nats)",
         "elbo": "test ELBO − best\n(nats, stretched)",
     }
     for metric, ax in axes.items():
