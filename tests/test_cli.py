@@ -608,7 +608,10 @@ def test_watching_draws_the_first_and_the_last_state(
 
 
 def test_from_null_data_to_the_information_in_each_layer(here: Path) -> None:
-    worked(here, "--null")
+    planned = sweep("rho", *TINY, "--datasets", "bars.npz", "--null", "--plan-only")
+    assert planned.exit_code == 0, planned.stderr
+    done = sweep("work", "results")
+    assert "null:bars:npz mlp2x3h6" in done.stderr, "names of data sets are no emoji codes"
     ledger = Ledger(here / "results")
     assert {record.cell.dataset for record in ledger.records()} == {"bars", "null:bars"}
     results = {record.cell.dataset: record.result or {} for record in ledger.records()}

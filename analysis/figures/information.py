@@ -23,12 +23,12 @@ from analysis.axes import style
 from analysis.axes.legend import wrapped
 from analysis.axes.rho_axis import set_rho_axis
 from analysis.frames.curves import Curve
+from analysis.summaries.information import NEAR_CEILING, rows_of
 from analysis.words.curves import curves_in_words
 
 MAX_CURVES = 4
 TITLE = "What each layer knows about the image"
 KNOWN, OPEN, NOISE = style.colour(0), (*style.colour(0), 0.35), (0.86, 0.86, 0.86)
-NEAR_CEILING = 0.3  # nats below log N, from where on it is drawn
 
 _LEFT, _RIGHT, _INNER, _ROW, _GAP, _XLABEL, _LINE = 0.62, 0.08, 0.36, 0.85, 0.10, 0.40, 0.13  # inches
 
@@ -60,7 +60,7 @@ def draw_information(table: pd.DataFrame, group: Sequence[Curve], *, title: bool
         rhos = sorted(float(rho) for rho in table["rho"].unique())
         for i, (curve, name) in enumerate(zip(shown, heads, strict=True)):
             left = _LEFT + i * (inches + _INNER)
-            rows = _of(table, curve)
+            rows = rows_of(table, curve)
             axes = []
             for place, layer in enumerate(range(curve.model.depth, 0, -1)):
                 top = head + place * (_ROW + _GAP)
@@ -76,14 +76,6 @@ def draw_information(table: pd.DataFrame, group: Sequence[Curve], *, title: bool
             axes[-1].set_xlabel("ρ (stretched axis)" if stretched else "OU correlation ρ", labelpad=2)
         _legend(figure, foot, width, height)
     return figure
-
-
-def _of(table: pd.DataFrame, curve: Curve) -> pd.DataFrame:
-    """Return the rows of one curve."""
-    mask = pd.Series(True, index=table.index)
-    for name, value in curve.declared.items():
-        mask &= table[name].isna() if value is None else table[name] == value
-    return table[mask].sort_values("rho")
 
 
 def _draw(ax: Axes, rows: pd.DataFrame) -> None:

@@ -8,7 +8,7 @@ from analysis.frames.gather import GatherError
 from analysis.requests.output import write_files
 from analysis.requests.plot_request import PlotRequest
 from analysis.requests.report import Report
-from analysis.summaries.information import evaluated, information_table
+from analysis.summaries.information import at_ceiling, evaluated, information_table
 from analysis.words.curves import curve_in_words
 from analysis.words.printed import printed
 
@@ -36,6 +36,12 @@ def report(request: PlotRequest) -> Report:
         lacking = len(curve.complete) - len(evaluated(curve))
         if lacking:
             notes.append(f"{curve_in_words(curve)}: {lacking} of {len(curve.complete)} complete cells lack information")
+    for curve in known:
+        if layers := at_ceiling(table, curve):
+            named = ", ".join(f"layer {layer}" for layer in layers)
+            notes.append(
+                f"{curve_in_words(curve)}: {named}: the lower estimate is at its ceiling, log N; take more --examples"
+            )
     if beyond := known[MAX_CURVES:]:
         names = "; ".join(map(curve_in_words, beyond))
         notes.append(f"a figure shows {MAX_CURVES} curves; left out: {names} (choose with --datasets or --models)")

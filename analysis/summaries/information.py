@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.frames.curves import CURVE, Curve
 
+NEAR_CEILING = 0.3  # nats below log N, from where on an estimate says little
 NUMBERS = ("kl", "kl_from_here", "info", "info_high", "info_gauss", "share")
 STATISTICS = ("median", "min", "max")
 COLUMNS = (
@@ -44,6 +46,21 @@ def evaluated(curve: Curve) -> pd.DataFrame:
     """Return the complete cells of a curve whose information was evaluated."""
     cells = curve.complete
     return cells[cells["info_top"].notna()] if "info_top" in cells else cells.iloc[:0]
+
+
+def at_ceiling(table: pd.DataFrame, curve: Curve) -> list[int]:
+    """Name the layers of a curve whose lower estimate comes near log N at some rho, which no such estimate exceeds."""
+    rows = rows_of(table, curve)
+    near = rows[rows["info_max"] > np.log(rows["examples"].astype("float64")) - NEAR_CEILING]
+    return sorted({int(layer) for layer in near["layer"]})
+
+
+def rows_of(table: pd.DataFrame, curve: Curve) -> pd.DataFrame:
+    """Return the rows of one curve, by rho."""
+    mask = pd.Series(True, index=table.index)
+    for name, value in curve.declared.items():
+        mask &= table[name].isna() if value is None else table[name] == value
+    return table[mask].sort_values("rho")
 
 
 def _numbers(cells: pd.DataFrame, layer: int, depth: int) -> dict[str, pd.Series[float]]:

@@ -230,4 +230,4 @@ def summary(plan: Plan) -> str:
 
 def say(console: Console, line: str) -> None:
     """Print one plain line of diagnostics."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)

@@ -86,6 +86,8 @@ def test_the_ceiling_is_drawn_where_it_binds(make_results: Make, tmp_path: Path)
     ax = draw_information(information_table(group), group).axes[0]
     (ceiling,) = [line for line in ax.get_lines() if line.get_gid() == "ceiling"]
     assert np.asarray(ceiling.get_ydata()) == pytest.approx([math.log(3)] * 2)
+    notes = information.report(PlotRequest([tmp_path / "a"], formats=())).notes
+    assert any("layer 1, layer 2: the lower estimate is at its ceiling, log N" in note for note in notes)
 
 
 def test_files_and_what_is_said(results: Path, make_results: Make, tmp_path: Path) -> None:
