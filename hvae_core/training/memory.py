@@ -25,8 +25,11 @@ def member_bytes(
     floats = family.row_floats(image, outputs)
     rows = B * (floats.decoder + sum(floats.posteriors) + K * sum(floats.priors))
     weights = family.parameters(image, outputs)
-    paths = max(floats.posteriors) + 3 * sum(family.units)  # one network at work; mean, std and z of every layer
-    evaluation = ACTIVE_BLOCK * PATHS * paths + BLOCK * 2 * image.pixels
+    paths = max(floats.posteriors[1:] or floats.posteriors) + 3 * sum(
+        family.units
+    )  # one network at work; mean, std and z of every layer
+    decoding = max(2 * image.pixels, floats.decoder // 2)  # maps larger than the image, about half of them at a time
+    evaluation = ACTIVE_BLOCK * PATHS * paths + BLOCK * decoding
     kept = 3 * ACTIVE_EXAMPLES * sum(family.units) * 8  # of active units, three float64 each per example
     number = 8 if train.precision == "float64" else 4
     phases = (number * (weights + rows), number * evaluation + kept)
