@@ -24,7 +24,7 @@ from rich.live import Live
 from rich.text import Text
 from rich_click import RichCommandPanel
 
-from analysis.command import plot
+from analysis.command import ONLY, ONLY_RHO, plot
 from hvae_core.checks import SpecError
 from hvae_core.data import fetch_dataset, list_datasets
 from hvae_core.data.sources import expanded
@@ -334,9 +334,19 @@ def cancel(directory: str) -> None:
     type=click.IntRange(2),
     help="Test images; fewer than all are a fixed random choice.  [default: 10000 for the bound, 1000 for information]",
 )
+@ONLY
+@ONLY_RHO
 @setting("--data-dir", type=click.Path(), help="Directory of the data files.")
 @click.option("--dry-run", "-n", is_flag=True, help="Print how long it would take; evaluate nothing.")
-def evaluate(directory: str, data_dir: str | None, dry_run: bool, **asked: Any) -> int:
+def evaluate(
+    directory: str,
+    datasets: tuple[str, ...],
+    models: tuple[str, ...],
+    rho: tuple[str, ...],
+    data_dir: str | None,
+    dry_run: bool,
+    **asked: Any,
+) -> int:
     """Evaluate the complete cells of DIRECTORY further, from their weights.
 
     What is found is written to eval-<name>.json beside each result, which stays as it is, and into results.csv.
@@ -344,6 +354,7 @@ def evaluate(directory: str, data_dir: str | None, dry_run: bool, **asked: Any) 
     import torch
 
     from analysis.frames.results_table import ResultsTable
+    from analysis.requests.plot_request import PlotRequest
     from sweeps.durations import duration
     from sweeps.running.driver import say
     from sweeps.trained.evaluations import evaluation
@@ -355,9 +366,12 @@ def evaluate(directory: str, data_dir: str | None, dry_run: bool, **asked: Any) 
     out = console()
     torch.set_num_threads(1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    later = Later(ledger, evaluation(**asked), Path(data_dir) if data_dir else None, device)
+    only = None
+    if datasets or models or rho:
+        only = set(PlotRequest.of([str(ledger.root)], None, datasets, models, rho).gather()[1]["cell_id"])
+    later = Later(ledger, evaluation(**asked), Path(data_dir) if data_dir else None, device, only)
     if not later.cells:
-        say(out, f"nothing to do: all complete cells have {later.evaluation.title} on that many images")
+        say(out, f"nothing to do: all such complete cells have {later.evaluation.title} on that many images")
     else:
         cost = duration(later.seconds_needed())
         say(out, f"{later.evaluation.title} of {later.cells} cells: about {cost}, from timings of small parts")

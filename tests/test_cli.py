@@ -625,6 +625,13 @@ def test_from_null_data_to_the_information_in_each_layer(here: Path) -> None:
     done = sweep("evaluate", "results", "--what", "information", "--examples", "20", "--paths", "4")
     assert done.exit_code == 0, done.stderr
     assert done.stdout.count("nats about the image on 20 test images") == 4
+    cell = next(iter((here / "results" / "cells").iterdir()))
+    assert "info_top_high" in sweep("show", str(cell)).stdout
+    some = sweep("evaluate", "results", "--samples", "9", "--datasets", "null:bars", "--rho", "1")
+    assert some.stdout.count("L_9") == 1
+    assert some.stdout.startswith("null:bars:npz mlp2x3h6 rho 1 ")
+    none = sweep("evaluate", "results", "--samples", "9", "--models", "mlp9x9")
+    assert (none.exit_code, "models: 'mlp9x9' is not in these results" in none.stderr) == (4, True)
     assert "info_top_high" in (here / "results" / "results.csv").read_text()
     for command in ("information", "phase-transition"):
         drawn = plot(command, "results", "--format", "png")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import torch
@@ -23,12 +23,21 @@ from sweeps.trained.load import load_cell
 class Later:
     """One evaluation of the complete cells that do not have it yet, on a seeded choice of test images.
 
+    `only` are the ids of the cells that it is wanted for; None: of all.
+
     Cells of one model and data set are evaluated together and share their noise by seed. Raises LedgerError where
     there are such cells but none has kept its weights.
     """
 
-    def __init__(self, ledger: Ledger, evaluation: Evaluation, data_dir: Path | None, device: str) -> None:
-        self.ledger, self.evaluation = ledger, evaluation
+    def __init__(
+        self,
+        ledger: Ledger,
+        evaluation: Evaluation,
+        data_dir: Path | None,
+        device: str,
+        only: Collection[str] | None = None,
+    ) -> None:
+        self.ledger, self.evaluation, self.only = ledger, evaluation, only
         self._options = options_by_data(ledger, data_dir, device)
         self.groups = self._missing()
 
@@ -72,6 +81,8 @@ class Later:
         without = 0
         for record in sorted(self.ledger.records(complete=True), key=lambda record: _place(record.cell)):
             cell = record.cell
+            if self.only is not None and cell.id not in self.only:
+                continue
             done = self.ledger.evaluations(cell.id).get(self.evaluation.name)
             if record.state != "complete" or self.evaluation.is_done(record.result or {}, done):
                 continue

@@ -10,8 +10,6 @@ from sweeps.grid.cell import ID
 from sweeps.ledger.atomic_files import read_json
 from sweeps.ledger.ledger import Ledger, LedgerError
 
-PARTS = ("config", "result", "failure", "provenance", "files")
-
 
 def find_cell(text: str, root: Path) -> Path:
     """Return the folder of a cell given by its path, or by the beginning of its id in a results directory.
@@ -43,6 +41,7 @@ def cell_facts(path: Path) -> dict[str, Any]:
         "state": record.state,
         "config": record.cell.config,
         "result": record.result,
+        "evaluations": ledger.evaluations(record.cell.id),
         "failure": record.failure,
         "provenance": {k: v for k, v in (read_json(path / "provenance.json") or {}).items() if k != "config"},
         "files": files,
