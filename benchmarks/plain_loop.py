@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 from torch.utils.data import DataLoader, TensorDataset
 
-from hvae_core.families.conv import Conv, halvings
+from hvae_core.families.conv import Conv
 from hvae_core.families.mlp import MLP
 from hvae_core.image import ImageSpec
 from hvae_core.networks.mlp import SIGMA_FLOOR, SOFTPLUS_SHIFT
@@ -66,7 +66,7 @@ class PlainHVAE(nn.Module):
         self.decoder = network(latents[0], hidden[0], pixels)
 
     def _convolutional(self, spec: Conv, image: ImageSpec) -> None:
-        steps, C, f, L = halvings(spec.name, image, spec.maps), spec.maps[0], spec.filters, spec.layers
+        steps, C, f, L = spec.halvings(image), spec.maps[0], spec.filters, spec.layers
         bottom = convolutions(image.shape[0], f, 2 * C, [2] * steps + [1] * max(0, 2 - steps))
         self.posteriors = nn.ModuleList([bottom, *(convolutions(C, f, 2 * C, [1, 1]) for _ in range(L - 1))])
         self.priors = nn.ModuleList(convolutions(C, f, 2 * C, [1, 1]) for _ in range(L - 1))

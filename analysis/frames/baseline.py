@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from hvae_core.data import NULL
+from hvae_core.data import is_null
 
 FAR = 2.0  # times the baseline
 
@@ -22,7 +22,7 @@ def below_baseline(rows: pd.DataFrame, times: float = 1.0) -> pd.Series[bool]:
         return pd.Series(False, index=rows.index)
     known = (rows["state"] == "complete") & rows["baseline"].notna()
     if "dataset" in rows:
-        known &= ~rows["dataset"].str.startswith(NULL)
+        known &= ~rows["dataset"].map(is_null).astype(bool)
     return known & (rows["elbo"] < times * rows["baseline"].fillna(0.0))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from hvae_core.data import NULL
+from hvae_core.data import is_null
 from hvae_core.families.base import Family
 from hvae_core.families.registry import recorded_model
 from sweeps.grid.declared import SETTINGS as DECLARED
@@ -68,7 +68,7 @@ class Curve:
     @property
     def is_null(self) -> bool:
         """Whether its data are the null of a data set."""
-        return str(self["dataset"]).startswith(NULL)
+        return is_null(str(self["dataset"]))
 
     @property
     def content(self) -> str:

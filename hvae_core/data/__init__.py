@@ -5,8 +5,6 @@ Imports `hvae_core.checks` and numpy, never torch. Anyone may import it: what is
 
 from hvae_core.data.datasets import (
     BINARISE,
-    NULL,
-    DataError,
     Dataset,
     DatasetInfo,
     fetch_dataset,
@@ -14,6 +12,9 @@ from hvae_core.data.datasets import (
     load_dataset,
     own_file,
 )
+from hvae_core.data.formats import DataError
+from hvae_core.data.null import PREFIX as NULL
+from hvae_core.data.null import is_null
 
 __all__ = [
     "BINARISE",
@@ -22,6 +23,7 @@ __all__ = [
     "Dataset",
     "DatasetInfo",
     "fetch_dataset",
+    "is_null",
     "list_datasets",
     "load_dataset",
     "own_file",

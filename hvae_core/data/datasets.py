@@ -26,19 +26,6 @@ from hvae_core.data.pixels import TEST, TRAIN, VALID, Bytes, fixed_draw
 from hvae_core.data.sources import Source
 from hvae_core.image import ImageSpec
 
-__all__ = [
-    "BINARISE",
-    "NULL",
-    "DataError",
-    "Dataset",
-    "DatasetInfo",
-    "fetch_dataset",
-    "list_datasets",
-    "load_dataset",
-    "own_file",
-]
-
-NULL = null.PREFIX
 BINARISE = ("static", "dynamic")
 TREATMENTS = (*BINARISE, "none")
 
@@ -257,7 +244,7 @@ def _resolve(
 
 def own_file(reference: str) -> Path | None:
     """Return the path of the npz that a reference, or the data set it is the null of, names; None if it names none."""
-    named = reference.removeprefix(NULL)
+    named = reference.removeprefix(null.PREFIX)
     return Path(named) if _is_npz(named) else None
 
 

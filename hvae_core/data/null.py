@@ -15,12 +15,17 @@ from hvae_core.data.pixels import NULL, Bytes, stream
 PREFIX = "null:"
 
 
+def is_null(name: str) -> bool:
+    """Whether a data set of that name or reference is the null of another."""
+    return name.startswith(PREFIX)
+
+
 def base_of(reference: str) -> str | None:
     """Return the reference of which `reference` is the null, or None; raises DataError for the null of a null."""
-    if not reference.startswith(PREFIX):
+    if not is_null(reference):
         return None
     base = reference.removeprefix(PREFIX)
-    if base.startswith(PREFIX):
+    if is_null(base):
         raise DataError(f"data set {reference!r} is not allowed; use {base!r}, which has no structure left")
     return base
 

@@ -40,6 +40,11 @@ class Activity:
     au_path: np.ndarray
     share: np.ndarray
 
+    def shares(self, member: int) -> dict[str, float]:
+        """One member's shares under the column names of a history or a record, layers bottom to top."""
+        row = self.share[member]
+        return {"share_top": float(row[-1]), **{f"share_{i}": float(value) for i, value in enumerate(row, 1)}}
+
 
 @dataclass(frozen=True)
 class PathMeans:

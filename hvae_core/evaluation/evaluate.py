@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hvae_core.evaluation.active_units import ACTIVE_EXAMPLES, active_units
+from hvae_core.evaluation.active_units import ACTIVE_EXAMPLES, Activity, active_units
 from hvae_core.evaluation.blocks import blocks, choose_examples
 from hvae_core.precision import products
 from hvae_core.streams import SeedStreams
@@ -33,19 +33,15 @@ BLOCK = 500  # examples that share one draw of a pass
 
 
 @dataclass(frozen=True)
-class Metrics:
+class Metrics(Activity):
     """Unsmoothed metrics of each member, numpy float64 in nats per example; layers bottom to top.
 
-    elbo, recon (M,); kl (M, L), its last column the top KL; au, au_path (M, L) counts of active units; share (M, L) in
-    [0, 1].
+    elbo, recon (M,); kl (M, L), its last column the top KL; beside them the counts and shares of `Activity`.
     """
 
     elbo: np.ndarray
     recon: np.ndarray
     kl: np.ndarray
-    au: np.ndarray
-    au_path: np.ndarray
-    share: np.ndarray
 
     def row(self, member: int) -> dict[str, float | int]:
         """One member's metrics under the column names of a history or a record."""
@@ -59,8 +55,7 @@ class Metrics:
             "au_top": int(self.au[member, -1]),
             **{f"au_{i}": int(self.au[member, i - 1]) for i in layers},
             **{f"au_path_{i}": int(self.au_path[member, i - 1]) for i in layers},
-            "share_top": float(self.share[member, -1]),
-            **{f"share_{i}": float(self.share[member, i - 1]) for i in layers},
+            **self.shares(member),
         }
 
 
@@ -84,10 +79,8 @@ def evaluate(model: System, images: Tensor, seeds: Sequence[int], purpose: str) 
     chosen = torch.from_numpy(choose_examples(N, ACTIVE_EXAMPLES)).to(images.device)
     activity = active_units(model, images[chosen], seeds, purpose)
     return Metrics(
-        (mean_recon - mean_kl.sum(0)).cpu().numpy(),
-        mean_recon.cpu().numpy(),
-        mean_kl.T.cpu().numpy(),
-        activity.au,
-        activity.au_path,
-        activity.share,
+        **vars(activity),
+        elbo=(mean_recon - mean_kl.sum(0)).cpu().numpy(),
+        recon=mean_recon.cpu().numpy(),
+        kl=mean_kl.T.cpu().numpy(),
     )

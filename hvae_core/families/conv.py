@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hvae_core.checks import SpecError, require, require_whole
-from hvae_core.families.base import Family, Shape
+from hvae_core.checks import require, require_whole
+from hvae_core.families.maps import NUMBER, SIZES, Maps
 from hvae_core.families.mlp import MAX_PARAMETERS
 from hvae_core.image import ImageSpec
 
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 
 FILTERS = 32
 GRAMMAR = "conv<depth>x<channels>x<height>x<width>[f<filters>] such as conv3x8x7x7"
-_N = r"([1-9]\d{0,5})"
-_TEXT = re.compile(rf"conv{_N}x{_N}x{_N}x{_N}(?:f{_N})?")
+_TEXT = re.compile(rf"conv{SIZES}(?:f{NUMBER})?")
 
 
 @dataclass(frozen=True)
-class Conv(Family):
+class Conv(Maps):
     """A convolutional hierarchy of `layers` stochastic layers, all of `maps` = (channels, height, width).
 
     The paper says "8x7x7 latent dimension" and no more. Ours: every network is two 3x3 tanh convolutions of `filters`
@@ -34,13 +33,10 @@ class Conv(Family):
     halving a doubling of the maps by repetition and another tanh layer.
     """
 
-    layers: int
-    maps: tuple[int, int, int]
     filters: int = FILTERS
 
     def __post_init__(self) -> None:
-        for name, value in (("depth", self.layers), *zip(("channels", "height", "width"), self.maps, strict=True)):
-            require_whole(name, value, 1, 10**6)
+        super().__post_init__()
         require_whole("filters", self.filters, 1, 10**6)
         smallest = self._weights(1, 1, 0)
         require(smallest <= MAX_PARAMETERS, "model", self.name, "of at most 10^9 parameters")
@@ -58,27 +54,22 @@ class Conv(Family):
     def name(self) -> str:
         """Canonical text of the grammar: what the default says is left out."""
         filters = "" if self.filters == FILTERS else f"f{self.filters}"
-        return f"conv{self.layers}x{'x'.join(map(str, self.maps))}{filters}"
+        return f"conv{self.sizes}{filters}"
 
     @property
     def family(self) -> str:
         """The kind of network."""
         return "conv"
 
-    @property
-    def latents(self) -> tuple[Shape, ...]:
-        """The same maps for every stochastic layer."""
-        return (self.maps,) * self.layers
-
     def parameters(self, image: ImageSpec, outputs: int) -> int:
         """Count the weights of one member."""
-        return self._weights(image.shape[0], outputs, halvings(self.name, image, self.maps))
+        return self._weights(image.shape[0], outputs, self.halvings(image))
 
     def networks(self, members: int, image: ImageSpec, outputs: int) -> Networks:
         """Build the networks of that many members; raises SpecError for images that do not fit."""
         from hvae_core.networks.conv import conv_networks
 
-        steps = halvings(self.name, image, self.maps)
+        steps = self.halvings(image)
         return conv_networks(members, self.layers, self.maps[0], self.filters, steps, image, outputs)
 
     def _weights(self, colours: int, outputs: int, steps: int) -> int:
@@ -89,26 +80,3 @@ class Conv(Family):
 
         bottom, others = network(colours, max(2, steps), 2 * C), 2 * (self.layers - 1) * network(C, 2, 2 * C)
         return bottom + others + network(C, 1 + steps, outputs * colours)
-
-
-def halvings(name: str, image: ImageSpec, maps: tuple[int, int, int]) -> int:
-    """Return how often the image halves to maps (C, H, W); raises SpecError, naming the sides, if it does not."""
-    _, *sides = image.shape
-    steps = 0
-    while tuple(side >> steps for side in sides) > tuple(maps[1:]) and min(sides) >> steps > 1:
-        steps += 1
-    if [side << steps for side in maps[1:]] != sides:
-        allowed = ", ".join(f"{a}x{b}" for a, b in _fitting(sides[0], sides[1]))
-        raise SpecError(
-            f"model: {name!r} has maps of {maps[1]}x{maps[2]}, to which images of {sides[0]}x{sides[1]} do not halve; "
-            f"they halve to {allowed}"
-        )
-    return steps
-
-
-def _fitting(height: int, width: int) -> list[tuple[int, int]]:
-    found = [(height, width)]
-    while height % 2 == width % 2 == 0:
-        height, width = height // 2, width // 2
-        found.append((height, width))
-    return found

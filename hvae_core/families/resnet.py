@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hvae_core.checks import require, require_whole
-from hvae_core.families.base import Family, Shape
-from hvae_core.families.conv import halvings
+from hvae_core.families.maps import NUMBER, SIZES, Maps
 from hvae_core.families.mlp import MAX_PARAMETERS
 from hvae_core.image import ImageSpec
 
@@ -22,12 +21,11 @@ if TYPE_CHECKING:
 
 BLOCKS, FILTERS = 2, 64
 GRAMMAR = "resnet<depth>x<channels>x<height>x<width>[b<blocks>][f<filters>][skip] such as resnet3x8x14x14"
-_N, _M = r"([1-9]\d{0,5})", r"(\d{1,6})"
-_TEXT = re.compile(rf"resnet{_N}x{_N}x{_N}x{_N}(?:b{_M})?(?:f{_N})?(skip)?")
+_TEXT = re.compile(rf"resnet{SIZES}(?:b(\d{{1,6}}))?(?:f{NUMBER})?(skip)?")
 
 
 @dataclass(frozen=True)
-class ResNet(Family):
+class ResNet(Maps):
     """A residual hierarchy of `layers` stochastic layers, all of `maps` = (channels, height, width).
 
     The paper gives depths, blocks and maps and no more. Ours: pre-activation blocks of two 3x3 convolutions of
@@ -38,15 +36,12 @@ class ResNet(Family):
     Whether to skip is a part of the name: the priors and the decoder then read all layers above as channels.
     """
 
-    layers: int
-    maps: tuple[int, int, int]
     blocks: int = BLOCKS
     filters: int = FILTERS
     skips: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in (("depth", self.layers), *zip(("channels", "height", "width"), self.maps, strict=True)):
-            require_whole(name, value, 1, 10**6)
+        super().__post_init__()
         require_whole("blocks", self.blocks, 1, 1000)
         require_whole("filters", self.filters, 1, 10**6)
         require(self.layers > 1 or not self.skips, "model", self.name, "of two layers at least to skip one")
@@ -68,7 +63,7 @@ class ResNet(Family):
         """Canonical text of the grammar: what the default says is left out."""
         blocks = "" if self.blocks == BLOCKS else f"b{self.blocks}"
         filters = "" if self.filters == FILTERS else f"f{self.filters}"
-        return f"resnet{self.layers}x{'x'.join(map(str, self.maps))}{blocks}{filters}{'skip' * self.skips}"
+        return f"resnet{self.sizes}{blocks}{filters}{'skip' * self.skips}"
 
     @property
     def family(self) -> str:
@@ -80,15 +75,10 @@ class ResNet(Family):
         """Whether it has stochastic skip connections."""
         return self.skips
 
-    @property
-    def latents(self) -> tuple[Shape, ...]:
-        """The same maps for every stochastic layer."""
-        return (self.maps,) * self.layers
-
     def networks(self, members: int, image: ImageSpec, outputs: int) -> Networks:
         """Build the networks of that many members; raises SpecError for images that do not halve to the maps."""
         from hvae_core.networks.resnet import resnet_networks
 
-        steps = halvings(self.name, image, self.maps)
+        steps = self.halvings(image)
         sizes = (self.layers, self.maps[0], self.filters, self.blocks, steps)
         return resnet_networks(members, *sizes, image, outputs, self.skips)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hvae_core.checks import SpecError
-from hvae_core.data import NULL, DataError, load_dataset, own_file
+from hvae_core.data import NULL, DataError, is_null, load_dataset, own_file
 from hvae_core.families.registry import check_model, parse_model
 from hvae_core.spec import ObjectiveSpec, TrainSpec
 from sweeps.grid.declared import names
@@ -39,7 +39,7 @@ def sweep_spec(given: Mapping[str, Any], models: Sequence[str], objectives: Sequ
 def _datasets(given: Mapping[str, Any]) -> list[str]:
     """Return the data sets asked for; with --null, the null of each of them too."""
     asked = values.items("datasets", given["datasets"])
-    nulls = [f"{NULL}{name}" for name in asked if not name.startswith(NULL)] if given.get("null") else []
+    nulls = [f"{NULL}{name}" for name in asked if not is_null(name)] if given.get("null") else []
     return [*asked, *(name for name in nulls if name not in asked)]
 
 

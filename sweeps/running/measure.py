@@ -8,7 +8,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from hvae_core.data import NULL, Dataset
+from hvae_core.data import Dataset, is_null
 from hvae_core.evaluation.baseline import independent_pixels
 from hvae_core.evaluation.blocks import choose_examples
 from hvae_core.evaluation.bounds import importance_bound
@@ -24,7 +24,7 @@ BOUND_SAMPLES = 100
 def measure(trained: TrainedPack, cells: Sequence[Cell], data: Dataset, device: str) -> list[dict[str, Any]]:
     """Take the final metrics of every member on the whole test set."""
     metrics = evaluate(trained.model, torch.from_numpy(data.test).to(device), [c.member.seed for c in cells], "test")
-    compared = cells[0].model.decodes and not data.name.startswith(NULL)  # of a null, independent pixels are the truth
+    compared = cells[0].model.decodes and not is_null(data.name)  # of a null, independent pixels are the truth
     facts = {
         "test_examples": len(data.test),
         **({"baseline": independent_pixels(data)} if compared else {}),

@@ -99,12 +99,8 @@ class LaterShare(Evaluation):
 
     def measure(self, model: System, images: Tensor, seeds: Sequence[int]) -> list[dict[str, Any]]:
         """Take it with the noise of a test evaluation, so that it is the number that a result would have."""
-        share = active_units(model, images, seeds, "test").share
-        layers = range(share.shape[1])
-        return [
-            {"metrics": {"share_top": float(row[-1]), **{f"share_{i + 1}": float(row[i]) for i in layers}}}
-            for row in share
-        ]
+        activity = active_units(model, images, seeds, "test")
+        return [{"metrics": activity.shares(i)} for i in range(len(seeds))]
 
     def seconds(self, model: System, images: Tensor, seeds: Sequence[int]) -> float:
         """Time a block of images."""

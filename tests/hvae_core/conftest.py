@@ -53,7 +53,9 @@ class GaussianLikelihood(Likelihood):
         return out
 
     def sample(self, out: Tensor, uniform: Tensor) -> Tensor:
-        raise NotImplementedError
+        noise: Tensor = math.sqrt(2) * torch.erfinv(2 * uniform - 1)
+        drawn: Tensor = out + self.std.unflatten(1, (1, 1, 1)) * noise
+        return drawn
 
     def initial_bias(self, mean: Tensor) -> Tensor:
         return mean

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hvae_core.checks import SpecError
-from hvae_core.data import Dataset
 from hvae_core.families import sizes
 from hvae_core.families.conv import Conv
 from hvae_core.families.network_check import check_networks
@@ -17,9 +16,7 @@ from hvae_core.families.registry import parse_model
 from hvae_core.image import ImageSpec
 from hvae_core.networks.conv import StackedConv, folded, unfolded
 from hvae_core.networks.stacked import glorot_uniform
-from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.systems.build import build
-from hvae_core.training.trainer import PackTrainer
 
 SPEC = parse_model("conv3x2x2x2f3")
 
@@ -101,48 +98,3 @@ def test_the_decoder_starts_at_the_mean_of_all_pixels() -> None:
     model = build(SPEC, ImageSpec((1, 4, 4)), [0], torch.float64, mean)
     z = torch.zeros(1, 2, 2, 2, 2, dtype=torch.float64)
     torch.testing.assert_close(model.likelihood.mean(z), torch.full((1, 2, 1, 4, 4), 0.2, dtype=torch.float64))
-
-
-def trainer(bars: Dataset, members: list[Member], dtype: str = "float64") -> PackTrainer:
-    train = TrainSpec(batch_size=6, precision=dtype)  # type: ignore[arg-type]
-    return PackTrainer(SPEC, members, train, bars, torch.device("cpu"))
-
-
-def test_a_pack_is_its_members_alone(bars: Dataset) -> None:
-    members = [Member(ObjectiveSpec(rho, 3), seed) for rho, seed in ((0.5, 1), (0.9, 2), (1.0, 1))]
-    pack, alone = trainer(bars, members), [trainer(bars, [member]) for member in members]
-    for _ in range(20):
-        losses = pack.advance()
-        singles = torch.cat([one.advance() for one in alone])
-    # A pack smooths all members or none, and a lone member at rho = 1 is not: both mean the same.
-    torch.testing.assert_close(losses, singles, rtol=0, atol=1e-10)
-    for name, value in pack.model.state_dict().items():
-        together = torch.cat([one.model.state_dict()[name] for one in alone])
-        torch.testing.assert_close(value, together, rtol=0, atol=1e-10)
-
-
-def test_a_resumed_pack_is_an_undisturbed_one_bit_for_bit(bars: Dataset) -> None:
-    members = [Member(ObjectiveSpec(rho, 3), 1) for rho in (0.5, 0.9)]
-    whole, begun, rest = (trainer(bars, members, "float32") for _ in range(3))
-    for _ in range(10):
-        whole.advance()
-    for _ in range(4):
-        begun.advance()
-    rest.restore(begun.state())
-    for _ in range(6):
-        rest.advance()
-    for name, value in whole.model.state_dict().items():
-        assert torch.equal(value, rest.model.state_dict()[name]), name
-
-
-def test_a_member_that_diverges_leaves_the_others_alone(bars: Dataset) -> None:
-    members = [Member(ObjectiveSpec(rho, 3), 1) for rho in (0.5, 0.9)]
-    usual, spoilt = trainer(bars, members), trainer(bars, members)
-    with torch.no_grad():
-        for parameter in spoilt.model.parameters():
-            parameter[0] = torch.nan
-    for _ in range(5):
-        expected, found = usual.advance(), spoilt.advance()
-    assert found[0].isnan()
-    assert found[1] == expected[1]
-    assert spoilt.diverged.tolist() == [1, 0]

@@ -6,14 +6,11 @@ import pytest
 import torch
 
 from hvae_core.checks import SpecError
-from hvae_core.data import Dataset
 from hvae_core.families.network_check import check_networks
 from hvae_core.families.registry import parse_model
 from hvae_core.image import ImageSpec
 from hvae_core.networks.resnet import ResNetwork
 from hvae_core.networks.stacked import glorot_uniform
-from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
-from hvae_core.training.trainer import PackTrainer
 
 
 @pytest.mark.parametrize(
@@ -65,22 +62,3 @@ def test_a_deep_network_starts_as_one_without_blocks() -> None:
     x = torch.randn(2, 3, 1, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(deep(x), flat(x), rtol=0, atol=0)
     assert deep(x).abs().max() < 1
-
-
-def trainer(bars: Dataset, members: list[Member], model: str) -> PackTrainer:
-    return PackTrainer(
-        parse_model(model), members, TrainSpec(batch_size=6, precision="float64"), bars, torch.device("cpu")
-    )
-
-
-@pytest.mark.parametrize("model", ["resnet2x2x2x2b1f3", "resnet3x2x2x2b1f3skip"])
-def test_a_pack_is_its_members_alone(bars: Dataset, model: str) -> None:
-    members = [Member(ObjectiveSpec(rho, 3), seed) for rho, seed in ((0.5, 1), (0.9, 2), (1.0, 1))]
-    pack, alone = trainer(bars, members, model), [trainer(bars, [member], model) for member in members]
-    for _ in range(20):
-        losses = pack.advance()
-        singles = torch.cat([one.advance() for one in alone])
-    torch.testing.assert_close(losses, singles, rtol=0, atol=1e-10)
-    for name, value in pack.model.state_dict().items():
-        together = torch.cat([one.model.state_dict()[name] for one in alone])
-        torch.testing.assert_close(value, together, rtol=0, atol=1e-10)

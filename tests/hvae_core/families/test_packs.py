@@ -1,0 +1,61 @@
+"""Packs of convolutional and residual models are their members: alone, resumed, and beside one that diverges."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hvae_core.data import Dataset
+from hvae_core.families.registry import parse_model
+from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
+from hvae_core.training.trainer import PackTrainer
+
+MODELS = ("conv3x2x2x2f3", "resnet2x2x2x2b1f3", "resnet3x2x2x2b1f3skip")
+
+
+def trainer(bars: Dataset, model: str, members: list[Member], precision: str = "float64") -> PackTrainer:
+    train = TrainSpec(batch_size=6, precision=precision)  # type: ignore[arg-type]
+    return PackTrainer(parse_model(model), members, train, bars, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_pack_is_its_members_alone(bars: Dataset, model: str) -> None:
+    members = [Member(ObjectiveSpec(rho, 3), seed) for rho, seed in ((0.5, 1), (0.9, 2), (1.0, 1))]
+    pack, alone = trainer(bars, model, members), [trainer(bars, model, [member]) for member in members]
+    for _ in range(20):
+        losses = pack.advance()
+        singles = torch.cat([one.advance() for one in alone])
+    # A pack smooths all members or none, and a lone member at rho = 1 is not: both mean the same.
+    torch.testing.assert_close(losses, singles, rtol=0, atol=1e-10)
+    for name, value in pack.model.state_dict().items():
+        together = torch.cat([one.model.state_dict()[name] for one in alone])
+        torch.testing.assert_close(value, together, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_resumed_pack_is_an_undisturbed_one_bit_for_bit(bars: Dataset, model: str) -> None:
+    members = [Member(ObjectiveSpec(rho, 3), 1) for rho in (0.5, 0.9)]
+    whole, begun, rest = (trainer(bars, model, members, "float32") for _ in range(3))
+    for _ in range(10):
+        whole.advance()
+    for _ in range(4):
+        begun.advance()
+    rest.restore(begun.state())
+    for _ in range(6):
+        rest.advance()
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, rest.model.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_member_that_diverges_leaves_the_others_alone(bars: Dataset, model: str) -> None:
+    members = [Member(ObjectiveSpec(rho, 3), 1) for rho in (0.5, 0.9)]
+    usual, spoilt = trainer(bars, model, members), trainer(bars, model, members)
+    with torch.no_grad():
+        for parameter in spoilt.model.parameters():
+            parameter[0] = torch.nan
+    for _ in range(5):
+        expected, found = usual.advance(), spoilt.advance()
+    assert found[0].isnan()
+    assert found[1] == expected[1]
+    assert spoilt.diverged.tolist() == [1, 0]
