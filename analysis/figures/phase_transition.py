@@ -28,15 +28,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from analysis.axes import style
-from analysis.axes.elbo_axis import below_best, best_of_each, set_elbo_axis
+from analysis.axes.elbo_axis import below_best, best_of_each
 from analysis.axes.legend import WIDE, panel_legend
 from analysis.axes.rho_axis import set_rho_axis
+from analysis.figures.transition_panels import NAMES, PANELS, label_of, panels_of, set_scale
 from analysis.frames.baseline import below_baseline
 from analysis.frames.curves import Curve, curves
 
 MAX_MODELS = 4
-PANELS = {"kl_top": 1.6, "au_top": 0.7, "share_top": 0.8, "info_top": 0.8, "elbo": 1.1}  # height in inches
-NAMES = {"kl": "kl_top", "active": "au_top", "share": "share_top", "information": "info_top", "elbo": "elbo"}
 TITLE = "Use of the top layer over smoothing"
 MISSING = {"pending": "|", "failed": "x", "diverged": "x", "untrained": "+"}
 UNTRAINED = "worse than independent pixels"
@@ -128,19 +127,16 @@ def draw_phase_transition(
                 _mark_untrained(axes, curve.complete, best)
                 if "kl_top" in axes and not looks[curve.key].behind:
                     _draw_critical(axes["kl_top"], thresholds[curve.key], looks[curve.key])
-            _scale_panels(axes, column, looks)
+            if "kl_top" in axes:
+                _scale_kl(axes["kl_top"], column, looks)
+            for metric, ax in axes.items():
+                set_scale(ax, metric, column.curves)
             stretched = set_rho_axis(list(axes.values()), rhos, column.inches, "auto" if axis == "rho" else "linear")
             axes[metrics[-1]].set_xlabel(C_LABEL if axis == "c" else _rho_label(column.inches, stretched), labelpad=2)
             if i == 0:
                 _label_panels(axes, column, {curve.top_width for curve in drawn})
             _draw_legend(figure, column)
     return figure
-
-
-def panels_of(frame: pd.DataFrame) -> list[str]:
-    """Choose panels: KL, active units, information where it was evaluated or else the share where known, and ELBO."""
-    known = [name for name in ("information", "share") if NAMES[name] in frame and frame[NAMES[name]].notna().any()]
-    return ["kl", "active", *known[:1], "elbo"]
 
 
 def models_drawn(drawn: Sequence[Curve]) -> list[str]:
@@ -287,26 +283,6 @@ def _mark_untrained(axes: Mapping[str, Axes], cells: pd.DataFrame, best: float) 
             marks.set(gid="untrained", clip_on=False, zorder=6)
 
 
-def _scale_panels(axes: Mapping[str, Axes], column: Column, looks: Mapping[Key, Look]) -> None:
-    """Set the vertical scales: KL and information from 0, units from 0 to D, the share from 0 to 1."""
-    if "kl_top" in axes:
-        _scale_kl(axes["kl_top"], column, looks)
-    if "au_top" in axes:
-        width = column.curves[0].top_width
-        axes["au_top"].set_ylim(-0.06 * width, 1.06 * width)
-        axes["au_top"].set_yticks([0, width // 2, width] if width % 2 == 0 else [0, width])
-    if "share_top" in axes:
-        axes["share_top"].set_ylim(-0.06, 1.06)
-        axes["share_top"].set_yticks([0, 0.5, 1], labels=["0", "0.5", "1"])
-    if "info_top" in axes:
-        most = max((float(curve.complete["info_top"].max()) for curve in column.curves), default=0.0)
-        most = max(0.1, 0.0 if math.isnan(most) else most)
-        axes["info_top"].set_ylim(-0.06 * most, 1.06 * most)
-        axes["info_top"].yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
-    if "elbo" in axes:
-        set_elbo_axis(axes["elbo"], PANELS["elbo"])
-
-
 def _scale_kl(kl: Axes, column: Column, looks: Mapping[Key, Look]) -> None:
     """Set the KL's scale, with room below for the marks of cells that are not complete."""
     highest = max(float(curve.complete["kl_top"].max()) for curve in column.curves)
@@ -324,16 +300,8 @@ def _scale_kl(kl: Axes, column: Column, looks: Mapping[Key, Look]) -> None:
 
 
 def _label_panels(axes: Mapping[str, Axes], column: Column, widths: set[int]) -> None:
-    of = widths.pop() if len(widths) == 1 else "D"
-    labels = {
-        "kl_top": "top-layer KL (nats)",
-        "au_top": f"active top\nunits (of {of})",
-        "share_top": "share from\nthe image",
-        "info_top": "information\n≥ (nats)",
-        "elbo": "test ELBO − best\n(nats, stretched)",
-    }
     for metric, ax in axes.items():
-        ax.set_ylabel(labels[metric], verticalalignment="top", linespacing=1.1)
+        ax.set_ylabel(label_of(metric, widths), verticalalignment="top", linespacing=1.1)
         ax.yaxis.set_label_coords(-(_LEFT - 0.03) / column.inches, 0.5)
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 
 from analysis.axes.c_axis import on_c_axis
 from analysis.critical.table import critical_table
-from analysis.figures.phase_transition import MAX_MODELS, NAMES, Axis, draw_phase_transition, models_drawn
+from analysis.figures.phase_transition import MAX_MODELS, Axis, draw_phase_transition, models_drawn
+from analysis.figures.transition_panels import NAMES
 from analysis.frames.curves import Curve, curves
 from analysis.reports.critical import PRINTED, apart_in_words
 from analysis.requests.output import write_files
