@@ -333,6 +333,15 @@ def test_information_takes_the_place_of_the_share_where_it_was_evaluated(make_fr
     assert lines(figure.axes[2], "median")[0].get_ydata()[0] == 3
 
 
+def test_information_that_only_one_curve_has_sets_the_scale(make_frame: MakeFrame) -> None:
+    """Whichever comes first: the largest of NaN and 3 depends on their order."""
+    frame = make_frame(datasets=BOTH, change=with_share)
+    for dataset in ("mnist", "glyphs"):
+        known = frame.assign(info_top=np.where(frame["dataset"] == dataset, 3.0, np.nan))
+        ax = panels(draw_phase_transition(known), "info_top")[0]
+        assert ax.get_ylim()[1] > 3
+
+
 def test_a_null_is_grey_behind_its_data_set_and_marks_no_critical_value(
     make_frame: MakeFrame, kinked_kl: TopKL
 ) -> None:
