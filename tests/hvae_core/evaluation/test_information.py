@@ -114,6 +114,14 @@ def test_a_layer_that_ignores_the_image_knows_nothing_however_much_noise_it_pass
     ordered(found)
 
 
+def test_with_few_paths_their_noise_is_not_taken_for_the_image() -> None:
+    """An average over two paths still wobbles by half of the noise: that is subtracted from the spread of averages."""
+    first, second = Linear(np.zeros((2, PIXELS)), 1.0), Linear(2.0 * np.eye(2), 0.1)
+    networks = Networks([first, second], [torch.nn.Identity()], torch.nn.Identity())
+    model = HVAE(networks, [(2,), (2,)], ImageSpec((1, 1, PIXELS)), Bernoulli())
+    assert np.abs(information(model, images(800), [0], 3).gauss[0]).max() < 0.05
+
+
 def test_it_never_exceeds_log_n_and_says_so_at_the_lower_end() -> None:
     made = chain(1, 1, scale=300.0, std=0.01, units=3)
     found = information(made.model, images(50), [0], 4)
