@@ -209,7 +209,7 @@ def calibrate(**given: Any) -> int:
 
     root = ledger_at("out", given["out"]).root
     where = Path(click.get_current_context().with_resource(TemporaryDirectory())) if given["dry_run"] else root
-    fixed = {"precision": "float32", "binarise": "static", "ll_examples": 0, "data_dir": None}
+    fixed = {"precision": "float32", "mixture": 1, "binarise": "static", "ll_examples": 0, "data_dir": None}
     if given["pack"] == "auto":
         given["pack"] = str(PACK)
     given |= {"model": MODELS, "datasets": [str(coins(where))], **fixed}

@@ -119,14 +119,17 @@ class TrainSpec:
     """The training run: Adam for a fixed number of steps (the paper states neither optimiser, rate nor batch).
 
     precision: of all numbers; tf32 is float32 whose matrix products in training a GPU may round to 10 bits.
+    mixture: discretised logistics in the likelihood of a pixel of 256 levels; 1 where pixels are bits.
     """
 
     steps: int = 100_000
     batch_size: int = 100
     lr: float = 1e-3
     precision: Precision = "float32"
+    mixture: int = field(default=1, repr=False)  # left out of what checkpoints are known by: their weights tell
 
     def __post_init__(self) -> None:
+        require_whole("mixture", self.mixture, 1, 100)
         require_whole("steps", self.steps, 1, 10**9, "between 1 and 10^9")
         require_whole("batch-size", self.batch_size, 1, 10**6, "between 1 and 10^6")
         require(is_finite(self.lr) and self.lr > 0, "lr", self.lr, "finite and above 0")

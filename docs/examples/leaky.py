@@ -3,6 +3,7 @@
 Two stochastic layers of 8 units and one leaky-ReLU layer in every network, where the built-in family has two of tanh.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -35,6 +36,6 @@ class Leaky(Family):
     latents: tuple[Shape, ...] = ((8,), (8,))
 
     def networks(self, members: int, image: ImageSpec, outputs: int) -> Networks:
-        (c, h, w), P = image.shape, image.pixels
-        posteriors = [Net(members, P, 2 * 8), Net(members, 8, 2 * 8)]
-        return Networks(posteriors, [Net(members, 8, 2 * 8)], Net(members, 8, outputs * P, (outputs * c, h, w)))
+        maps = (outputs, *image.shape[1:])
+        posteriors = [Net(members, image.pixels, 2 * 8), Net(members, 8, 2 * 8)]
+        return Networks(posteriors, [Net(members, 8, 2 * 8)], Net(members, 8, math.prod(maps), maps))

@@ -76,6 +76,15 @@ class Dataset:
         total = self.train.sum(axis=0, dtype=np.int64)
         return np.asarray(total / (len(self.train) * (1.0 if self.binarise == "static" else 255.0)))
 
+    @property
+    def pixel_std(self) -> NDArray[np.float64]:
+        """Standard deviation of the images, in the same units and shape; that of bits follows from their mean."""
+        mean = self.pixel_mean
+        if self.image.levels == 2:
+            return np.asarray(np.sqrt(mean * (1 - mean)))
+        square = sum(np.square(part, dtype=np.int64).sum(axis=0) for part in np.array_split(self.train, 100))
+        return np.asarray(np.sqrt(np.maximum(square / (len(self.train) * 255.0**2) - mean**2, 0)))
+
 
 @dataclass(frozen=True)
 class DatasetInfo:

@@ -1,6 +1,6 @@
 """What a model that has learned the mean image alone reaches: the least that a trained model must.
 
-baseline = E_x [ log p(x) ],   every pixel independent, at its mean over the training images
+baseline = E_x [ log p(x) ],   every pixel independent, with its mean and deviation over the training images
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from hvae_core.likelihoods.registry import likelihood_of
 BLOCK = 1_000
 
 
-def independent_pixels(data: Dataset) -> float:
+def independent_pixels(data: Dataset, mixture: int = 1) -> float:
     """Mean log-likelihood of the test images under independent pixels, in nats per image."""
-    likelihood = likelihood_of(data.image)
-    out = likelihood.initial_bias(torch.from_numpy(data.pixel_mean)).expand(1, 1, -1, -1, -1)
+    likelihood = likelihood_of(data.image, mixture)
+    moments = map(torch.from_numpy, (data.pixel_mean, data.pixel_std))
+    out = likelihood.initial_bias(*moments).expand(1, 1, -1, -1, -1)
     images = torch.from_numpy(data.test)
     total = sum(float(likelihood.log_prob(x, out).sum()) for _, x in blocks(images, BLOCK, torch.float64))
     return total / len(images)

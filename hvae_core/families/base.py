@@ -47,7 +47,7 @@ class Family(ABC):
     def networks(self, members: int, image: ImageSpec, outputs: int) -> Networks:
         """Build the networks of that many members.
 
-        The decoder has `outputs` numbers for each value of the image (1 for binary pixels: a logit).
+        The decoder gives `outputs` maps of the image's size (1 for binary grey pixels: logits).
         """
 
     @property

@@ -79,4 +79,4 @@ class Conv(Maps):
             return (9 * inputs + 1) * f + (tanh - 1) * (9 * f + 1) * f + (9 * f + 1) * out
 
         bottom, others = network(colours, max(2, steps), 2 * C), 2 * (self.layers - 1) * network(C, 2, 2 * C)
-        return bottom + others + network(C, 1 + steps, outputs * colours)
+        return bottom + others + network(C, 1 + steps, outputs)

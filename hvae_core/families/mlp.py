@@ -7,6 +7,7 @@ mlp64-32-16-8      tapered, bottom to top; hidden widths 512-256-128-64
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -98,13 +99,13 @@ class MLP(Family):
         layers = list(zip((image.pixels, *self.widths), self.hidden, self.widths, strict=False))
         upwards = sum(network(lower, hidden, 2 * upper) for lower, hidden, upper in layers)
         downwards = sum(network(upper, hidden, 2 * lower) for lower, hidden, upper in layers[1:])
-        return upwards + downwards + network(self.widths[0], self.hidden[0], outputs * image.pixels)
+        return upwards + downwards + network(self.widths[0], self.hidden[0], outputs * math.prod(image.shape[1:]))
 
     def row_floats(self, image: ImageSpec, outputs: int) -> RowFloats:
         """Two hidden layers and about five tensors of a normal's width; of the image's, two."""
         layers = list(zip((image.pixels, *self.widths), self.hidden, self.widths, strict=False))
         return RowFloats(
-            2 * self.hidden[0] + 2 * outputs * image.pixels,
+            2 * self.hidden[0] + 2 * outputs * math.prod(image.shape[1:]),
             tuple(2 * hidden + 5 * upper for _, hidden, upper in layers),
             tuple(2 * hidden + 5 * lower for lower, hidden, _ in layers[1:]),
         )

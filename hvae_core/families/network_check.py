@@ -30,10 +30,7 @@ def check_networks(family: Family, image: ImageSpec, outputs: int) -> None:
             _check(family, f"posterior of layer {i + 1}", posterior, shapes[i], shapes[i + 1], normal=True)
         for i, prior in enumerate(networks.priors):
             _check(family, f"prior of layer {i + 1}", prior, family.parents(i + 1), shapes[i + 1], normal=True)
-        channels, height, width = image.shape
-        _check(
-            family, "decoder", networks.decoder, family.parents(0), (outputs * channels, height, width), normal=False
-        )
+        _check(family, "decoder", networks.decoder, family.parents(0), (outputs, *image.shape[1:]), normal=False)
     except SpecError:
         raise
     except Exception as error:  # a user's networks may raise anything

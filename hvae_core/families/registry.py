@@ -30,12 +30,12 @@ def parse_model(text: str) -> Family:
     raise SpecError(f"model: {text!r} is not a model; it must be {GRAMMAR}")
 
 
-def check_model(model: Family, image: ImageSpec) -> None:
+def check_model(model: Family, image: ImageSpec, mixture: int = 1) -> None:
     """Try the networks of a user's own family on random images; raises SpecError where they are no good."""
     if model.code is not None:
         from hvae_core.families.network_check import check_networks  # loads torch
 
-        check_networks(model, image, outputs_of(image))
+        check_networks(model, image, outputs_of(image, mixture))
 
 
 def recorded_model(name: str, code: str | None, latents: str | None) -> Family:

@@ -28,7 +28,7 @@ def row_floats(family: Family, image: ImageSpec, outputs: int) -> RowFloats:
         networks = family.networks(1, image, outputs)
     shapes = (image.shape, *family.latents)
     return RowFloats(
-        _kept(networks.decoder, family.parents(0), 2 * outputs * image.pixels),
+        _kept(networks.decoder, family.parents(0), 2 * outputs * math.prod(image.shape[1:])),
         tuple(_kept(q, shapes[i], 5 * math.prod(shapes[i + 1])) for i, q in enumerate(networks.posteriors)),
         tuple(_kept(p, family.parents(i + 1), 5 * math.prod(shapes[i + 1])) for i, p in enumerate(networks.priors)),
     )

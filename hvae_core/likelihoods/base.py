@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -11,15 +10,14 @@ from torch import Tensor
 class Likelihood(ABC):
     """p(x | z_1) as a distribution over images, given the decoder's outputs.
 
-    outputs: numbers that the decoder gives for each value of an image. unit: what log-likelihoods are reported in.
+    outputs: maps of the image's size that the decoder gives.
     """
 
-    outputs: ClassVar[int]
-    unit: ClassVar[str] = "nats"
+    outputs: int
 
     @abstractmethod
     def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
-        """log p(x | z) for images x (M or 1, N, C, H, W) and out (M, N, outputs C, H, W); returns (M, N) in nats."""
+        """log p(x | z) for images x (M or 1, N, C, H, W) and out (M, N, outputs, H, W); returns (M, N) in nats."""
 
     @abstractmethod
     def mean(self, out: Tensor) -> Tensor:
@@ -30,5 +28,8 @@ class Likelihood(ABC):
         """Draw x (M, N, C, H, W) with the help of numbers in [0, 1), one for each output."""
 
     @abstractmethod
-    def initial_bias(self, mean: Tensor) -> Tensor:
-        """Return outputs (outputs C, H, W) that give a mean image (C, H, W), 1 being the largest value of a pixel."""
+    def initial_bias(self, mean: Tensor, std: Tensor) -> Tensor:
+        """Return outputs (outputs, H, W) that give images of this mean and standard deviation.
+
+        Both (C, H, W), in units of the largest value of a pixel.
+        """

@@ -12,7 +12,8 @@ from hvae_core.likelihoods.base import Likelihood
 class Bernoulli(Likelihood):
     """The likelihood of images of zeros and ones; out holds their logits."""
 
-    outputs = 1
+    def __init__(self, channels: int = 1) -> None:
+        self.outputs = channels
 
     def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
         """log p(x | z) (M, N) in nats."""
@@ -27,6 +28,6 @@ class Bernoulli(Likelihood):
         """Draw zeros and ones (M, N, C, H, W)."""
         return (uniform < torch.sigmoid(out)).to(out.dtype)
 
-    def initial_bias(self, mean: Tensor) -> Tensor:
-        """Return the logit of the pixel mean (C, H, W), clipped to [0.001, 0.999]."""
+    def initial_bias(self, mean: Tensor, std: Tensor) -> Tensor:
+        """Return the logit of the pixel mean (C, H, W), clipped to [0.001, 0.999]; it fixes the deviation."""
         return torch.logit(mean.clamp(0.001, 0.999))

@@ -16,8 +16,8 @@ class Networks:
     z_0 = x the image (M or 1, N, C, H, W).
     priors[i]: z_{i+2}, or with `skip` all layers from there up -> Normal p(z_{i+1} | z_{i+2}, ...) on (M, N, *shape of
     layer i + 1).
-    decoder: z_1, or with `skip` all layers -> what the likelihood needs of an image, (M, N, outputs C, H, W).
-    set_output: starts the decoder's last bias at values (outputs C, H, W); None leaves it at zero.
+    decoder: z_1, or with `skip` all layers -> what the likelihood needs of an image, (M, N, outputs, H, W).
+    set_output: starts the decoder's last bias at values (outputs, H, W); None leaves it at zero.
     skip: whether the priors and the decoder read all layers above, concatenated along channels, the nearest first.
     one_bias: whether that bias is one number for all pixels of a channel, as in a convolution.
     """

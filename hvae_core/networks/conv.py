@@ -107,15 +107,12 @@ class ConvNormal(nn.Module):
 class ConvDecoder(ConvNetwork):
     """p(x | z_1): one tanh layer, one more for every doubling, and a linear layer to the outputs of each pixel."""
 
-    def __init__(
-        self, members: int, channels: int, filters: int, doublings: int, image: ImageSpec, outputs: int
-    ) -> None:
-        strides = (1, *[-2] * doublings)
-        super().__init__(members, channels, filters, outputs * image.shape[0], strides)
+    def __init__(self, members: int, channels: int, filters: int, doublings: int, outputs: int) -> None:
+        super().__init__(members, channels, filters, outputs, (1, *[-2] * doublings))
 
     @torch.no_grad()
     def set_output(self, values: Tensor) -> None:
-        """Start the output bias at these values (outputs C, H, W), the same for all pixels of a channel."""
+        """Start the output bias at these values (outputs, H, W), the same for all pixels of a map."""
         self.out.bias.copy_(values[:, 0, 0])
 
 
@@ -128,7 +125,7 @@ def conv_networks(
     def normal(inputs: int, strides: Sequence[int] = (1, 1)) -> nn.Module:
         return ConvNormal(ConvNetwork(members, inputs, filters, 2 * channels, strides, fan_out=channels))
 
-    decoder = ConvDecoder(members, channels, filters, halvings, image, outputs)
+    decoder = ConvDecoder(members, channels, filters, halvings, outputs)
     return Networks(
         [normal(image.shape[0], down), *(normal(channels) for _ in range(layers - 1))],
         [normal(channels) for _ in range(layers - 1)],

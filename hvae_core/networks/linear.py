@@ -73,11 +73,10 @@ class FairCoins(nn.Module):
 
     def __init__(self, image: ImageSpec, outputs: int) -> None:
         super().__init__()
-        channels, height, width = image.shape
-        self.shape = (outputs * channels, height, width)
+        self.shape = (outputs, *image.shape[1:])
 
     def forward(self, z: Tensor) -> Tensor:
-        """z_1 (M, N, D) -> zeros (M, N, outputs C, H, W)."""
+        """z_1 (M, N, D) -> zeros (M, N, outputs, H, W)."""
         return z.new_zeros(*z.shape[:2], *self.shape)
 
 

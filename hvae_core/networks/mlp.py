@@ -47,12 +47,11 @@ class NormalNetwork(nn.Module):
 
 
 class ImageNetwork(TanhNetwork):
-    """A decoder: (M, N, D) -> (M, N, outputs C, H, W)."""
+    """A decoder: (M, N, D) -> (M, N, outputs, H, W)."""
 
     def __init__(self, members: int, latents: int, hidden: int, image: ImageSpec, outputs: int) -> None:
-        super().__init__(members, latents, hidden, outputs * image.pixels)
-        channels, height, width = image.shape
-        self.shape = (outputs * channels, height, width)
+        self.shape = (outputs, *image.shape[1:])
+        super().__init__(members, latents, hidden, math.prod(self.shape))
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the three layers."""
@@ -61,7 +60,7 @@ class ImageNetwork(TanhNetwork):
 
     @torch.no_grad()
     def set_output(self, values: Tensor) -> None:
-        """Start the output bias at these values (outputs C, H, W)."""
+        """Start the output bias at these values (outputs, H, W)."""
         self.out.bias.copy_(values.flatten())
 
 

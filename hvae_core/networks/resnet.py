@@ -76,7 +76,7 @@ class ResNetwork(nn.Module):
 
     @torch.no_grad()
     def set_output(self, values: Tensor) -> None:
-        """Start the output bias at these values (outputs C, H, W), the same for all pixels of a channel."""
+        """Start the output bias at these values (outputs, H, W), the same for all pixels of a map."""
         self.out.bias.copy_(values[:, 0, 0])
 
 
@@ -99,12 +99,10 @@ def resnet_networks(
     def normal(inputs: int, steps: int = 0) -> nn.Module:
         return ConvNormal(ResNetwork(members, inputs, filters, 2 * channels, blocks, steps, fan_out=channels))
 
-    colours = image.shape[0]
-    decoder = ResNetwork(
-        members, channels * (layers if skip else 1), filters, outputs * colours, blocks, doublings=halvings
-    )
+    parents = channels * (layers if skip else 1)
+    decoder = ResNetwork(members, parents, filters, outputs, blocks, doublings=halvings)
     return Networks(
-        [normal(colours, halvings), *(normal(channels) for _ in range(layers - 1))],
+        [normal(image.shape[0], halvings), *(normal(channels) for _ in range(layers - 1))],
         [normal(channels * (above if skip else 1)) for above in range(layers - 1, 0, -1)],
         decoder,
         decoder.set_output,

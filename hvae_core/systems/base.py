@@ -87,6 +87,10 @@ class System(nn.Module, ABC):
         self.likelihood = PixelModel(networks.decoder, likelihood)
         self.latents, self.image, self.skip = tuple(latents), image, networks.skip
 
+    def encoded(self, x: Tensor) -> Tensor:
+        """Return what the networks read of images: bits as they are, levels 0..255 on [-1, 1]."""
+        return x if self.image.levels == 2 else x * (2 / (self.image.levels - 1)) - 1
+
     def noise_size(self, batch: int, ou_samples: int = 0) -> int:
         """Count the normals of one pass, per seed."""
         units = [math.prod(shape) for shape in self.latents]

@@ -57,7 +57,7 @@ class HVAE(System):
 
         Noise (M or 1, N, *shape) for N = k B rows takes k samples of each example, as (k, B) along the rows.
         """
-        q: Normal = self.posteriors[0](x)
+        q: Normal = self.posteriors[0](self.encoded(x))
         N = noise[0].shape[1]
         qs = [Normal(rows(q.mean, N), rows(q.std, N))]
         zs = [qs[0].sample(noise[0])]
@@ -94,5 +94,5 @@ class HVAE(System):
     @torch.no_grad()
     def reconstruct(self, x: Tensor, noise: Sequence[Tensor]) -> Tensor:
         """E[x | z_1] (M, B, C, H, W) for a z_1 drawn given x (M or 1, B, C, H, W); with skips, for all layers drawn."""
-        zs = self.infer(x, noise)[1] if self.skip else [self.posteriors[0](x).sample(noise[0])]
+        zs = self.infer(x, noise)[1] if self.skip else [self.posteriors[0](self.encoded(x)).sample(noise[0])]
         return self.likelihood.mean(self.parents(zs))

@@ -20,7 +20,7 @@ def member_bytes(
     moments, and the rows of its largest blocks. A step captured as a CUDA graph keeps what it needs while evaluation
     goes on.
     """
-    outputs = outputs_of(image)
+    outputs = outputs_of(image, train.mixture)
     B, K = train.batch_size * objective.iwae_k, objective.ou_samples
     floats = family.row_floats(image, outputs)
     rows = B * (floats.decoder + sum(floats.posteriors) + K * sum(floats.priors))

@@ -91,8 +91,8 @@ class PackTrainer:
         smoothed = any(o.rho < 1 for o in objectives)
         self.smoothing = OrnsteinUhlenbeck(rho, objectives[0].smoothing) if smoothed else None
         self.passes = train.batch_size * self.objective.iwae_k  # posterior samples per step and member
-        mean = torch.from_numpy(data.pixel_mean)
-        self.model = build(family, data.image, self.seeds, self.dtype, mean).to(device)
+        mean, std = map(torch.from_numpy, (data.pixel_mean, data.pixel_std))
+        self.model = build(family, data.image, self.seeds, self.dtype, mean, std, train.mixture).to(device)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=train.lr, fused=True, capturable=on_gpu)
         self.minibatches = Minibatches(data, self.seeds, self.dtype, device)
         self.noise = SeedStreams(self.seeds, "noise", device=device)

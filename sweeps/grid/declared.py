@@ -158,6 +158,13 @@ SETTINGS: tuple[Setting, ...] = (
         help="Floating-point precision of training and evaluation; tf32 needs a GPU.",
         choices=PRECISIONS,
     ),
+    _train(
+        "mixture",
+        "whole",
+        label=lambda value: "one logistic" if value == 1 else f"{value} logistics",
+        help="Logistic components of the likelihood of grey and colour pixels.",
+        always_hashed=False,
+    ),
 )
 
 BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}

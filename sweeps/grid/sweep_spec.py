@@ -66,8 +66,8 @@ class SweepSpec:
         for name in ("models", "data", "objectives", "seeds", "trains"):
             if not getattr(self, name):
                 raise SpecError(f"{name}: at least one is needed")
-        for model, data in itertools.product(self.models, self.data):
-            if model.parameters(data.image, outputs_of(data.image)) > MAX_PARAMETERS:
+        for model, data, train in itertools.product(self.models, self.data, self.trains):
+            if model.parameters(data.image, outputs_of(data.image, train.mixture)) > MAX_PARAMETERS:
                 raise SpecError(f"model: {model.name!r} is not allowed; it must be of at most 10^9 parameters")
 
     def cells(self) -> list[Cell]:

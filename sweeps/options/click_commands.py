@@ -31,7 +31,7 @@ NOT_IN_CONFIG = {"config", "dry_run", "as_json", "plan_only", "workers", "probe"
 OPTION_PANELS = {
     "Science": (
         *("--model", "--depths", "--widths", "--hidden", "--methods", "--rho", "--refine", "--budget", "--ou-samples"),
-        *("--smoothing", "--beta-top", "--kl-anneal", "--free-bits", "--iwae-k"),
+        *("--smoothing", "--beta-top", "--kl-anneal", "--free-bits", "--iwae-k", "--mixture"),
         *("--quantity", "--active", "--compare", "--margin", "--diagnostics"),
     ),
     "Training": ("--seeds", "--steps", "--batch-size", "--lr", "--precision"),

@@ -31,8 +31,8 @@ def sweep_spec(given: Mapping[str, Any], models: Sequence[str], objectives: Sequ
         raise SpecError("data-dir: an empty path is not allowed; it must be a directory")
     directory = Path(given["data_dir"]) if given["data_dir"] else None
     sources = [_source(name, given, directory) for name in _datasets(given)]
-    for model, source in itertools.product(parsed, sources):
-        check_model(model, source.image)
+    for model, source, train in itertools.product(parsed, sources, trains[:1]):
+        check_model(model, source.image, train.mixture)
     return SweepSpec(parsed, tuple(sources), tuple(objectives), seeds, trains)
 
 
@@ -65,7 +65,8 @@ def training_runs(given: Mapping[str, Any]) -> tuple[TrainSpec, ...]:
     """Return a training run for each number of steps, batch size and learning rate; raises SpecError."""
     axes = values.whole_numbers("steps", given["steps"]), values.whole_numbers("batch-size", given["batch_size"])
     grid = itertools.product(*axes, values.floats("lr", given["lr"]))
-    return tuple(TrainSpec(steps, batch, lr, given["precision"]) for steps, batch, lr in grid)
+    mixture = 1 if given["mixture"] is None else given["mixture"]
+    return tuple(TrainSpec(steps, batch, lr, given["precision"], mixture) for steps, batch, lr in grid)
 
 
 def _anneal(given: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -27,7 +27,7 @@ def measure(trained: TrainedPack, cells: Sequence[Cell], data: Dataset, device: 
     compared = cells[0].model.decodes and not is_null(data.name)  # of a null, independent pixels are the truth
     facts = {
         "test_examples": len(data.test),
-        **({"baseline": independent_pixels(data)} if compared else {}),
+        **({"baseline": independent_pixels(data, cells[0].train.mixture)} if compared else {}),
         "seconds": trained.seconds / len(cells),
         "pack_size": len(cells),
         "device": device_name(device),

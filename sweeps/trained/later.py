@@ -104,15 +104,16 @@ class Later:
     def _model(self, cells: Sequence[Cell]) -> System:
         """Load the models of these cells as the members of one."""
         models = [load_cell(self.ledger.cell_path(cell.id)).model for cell in cells]
-        states = [model.state_dict() for model in models]
-        model = build(cells[0].model, models[0].image, [0] * len(cells), dtype_of(models[0]))
+        states, mixture = [model.state_dict() for model in models], cells[0].train.mixture
+        model = build(cells[0].model, models[0].image, [0] * len(cells), dtype_of(models[0]), mixture=mixture)
         model.load_state_dict({name: torch.cat([state[name] for state in states]) for name in states[0]})
         return model.to(self._options[cells[0].dataset, cells[0].checksum].device)
 
 
 def _kind(cell: Cell) -> tuple[object, ...]:
     """Return what cells that are evaluated together have in common."""
-    return cell.dataset, cell.checksum, cell.binarise, cell.model, cell.train.precision
+    train = cell.train
+    return cell.dataset, cell.checksum, cell.binarise, cell.model, train.precision, train.mixture
 
 
 def _place(cell: Cell) -> tuple[object, ...]:

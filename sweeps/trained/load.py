@@ -51,7 +51,9 @@ def load_cell(path: Path | str) -> TrainedCell:
         )
     try:
         weights = safetensors.torch.load(content)
-        model = build(cell.model, _image(content, weights), [0], DTYPES[cell.train.precision])
+        model = build(
+            cell.model, _image(content, weights), [0], DTYPES[cell.train.precision], mixture=cell.train.mixture
+        )
         model.load_state_dict(weights)
     except SpecError:
         raise  # a family of the user's own, which is not here

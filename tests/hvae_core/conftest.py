@@ -57,7 +57,7 @@ class GaussianLikelihood(Likelihood):
         drawn: Tensor = out + self.std.unflatten(1, (1, 1, 1)) * noise
         return drawn
 
-    def initial_bias(self, mean: Tensor) -> Tensor:
+    def initial_bias(self, mean: Tensor, std: Tensor) -> Tensor:
         return mean
 
 

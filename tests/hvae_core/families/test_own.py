@@ -92,7 +92,11 @@ def test_what_cannot_be_had_is_one_line(module: Path, text: str, line: str) -> N
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        ("outputs * P, (outputs * c, h, w)", "outputs * P, (outputs * c, w, h)", "decoder returns .* it must be"),
+        (
+            "maps = (outputs, *image.shape[1:])",
+            "maps = (outputs, *image.shape[:0:-1])",
+            "decoder returns .* must be",
+        ),
         ("Net(members, 8, 2 * 8)]\n", "Net(members, 8, 2 * 7)]\n", "posterior of layer 2 returns"),
         ("[Net(members, 8, 2 * 8)]", "[]", "2 posteriors and 0 priors for 2 layers"),
         ("return Normal(mean, F.softplus(s) + 1e-4)", "return mean", "returns Tensor; it must be a Normal"),
