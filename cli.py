@@ -462,10 +462,9 @@ def data_list(data_dir: str | None, as_json: bool) -> None:
         click.echo(json.dumps({info.reference: {"found": info.found, "images": info.counts} for info in infos}))
         return
     for info in infos:
-        counts = " / ".join(f"{n:,}" for n in info.counts)
-        levels = "grey" if info.grey else "binary"
+        counts = " / ".join(f"{n:,}" for n in info.counts) if info.counts else "as many as there are"
         where = info.found or f"not here: {info.how}"
-        click.echo(f"{info.reference:<18}{counts:<26}{levels:<8}{where}")
+        click.echo(f"{info.reference:<18}{counts:<26}{info.kind:<8}{where}")
 
 
 @data.command(

@@ -186,7 +186,7 @@ def main() -> None:
     seeds = np.random.SeedSequence(SEED).spawn(3)
     splits = {
         key: images(paths, n, np.random.Generator(np.random.PCG64(seed)))
-        for key, n, seed in zip(("train", "valid", "test"), source.counts, seeds, strict=True)
+        for key, n, seed in zip(("train", "valid", "test"), source.counts or (), seeds, strict=True)
     }
     content = pack(splits, (SIDE, SIDE))
     arguments.out.write_bytes(content)

@@ -1,11 +1,12 @@
-"""A data set: binary or grey images with a fixed split, found by name and known by the checksum of its content.
+"""A data set: binary, grey or colour images with a fixed split, found by name and known by the checksum of its content.
 
 A reference is `name`, `name:source`, a path ending in .npz, or `null:` before one of these (see `null`). Files are
 looked for in the data directory given, in HVAE_DATA_DIR, and in the user's cache; only then are they downloaded.
 
     static    each image is binary, by one fixed Bernoulli draw where the source is grey (see `pixels`)
     dynamic   train stays grey, for a fresh draw at every showing; valid and test are the fixed draw all the same
-    none      the grey levels 0..255 themselves, as a likelihood over 256 levels wants them
+    none      the levels 0..255 themselves, as a likelihood over 256 levels wants them. Images in colour are never
+              binarised: static means none for them
 """
 
 from __future__ import annotations
@@ -26,8 +27,7 @@ from hvae_core.data.pixels import TEST, TRAIN, VALID, Bytes, fixed_draw
 from hvae_core.data.sources import Source
 from hvae_core.image import ImageSpec
 
-BINARISE = ("static", "dynamic")
-TREATMENTS = (*BINARISE, "none")
+BINARISE = ("static", "dynamic", "none")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +90,15 @@ class Dataset:
 class DatasetInfo:
     """What is known of a source without loading it.
 
-    `found` says where it is, None when it would have to be fetched; `counts` are the images of train, valid, test.
+    `found` says where it is, None when it would have to be fetched; `counts` are the images of train, valid, test,
+    None where the files may hold any number; `kind` is binary, grey or colour.
     """
 
     reference: str
     found: str | None
     how: str
-    counts: tuple[int, int, int]
-    grey: bool
+    counts: tuple[int, int, int] | None
+    kind: str
     licence: str
 
 
@@ -122,7 +123,7 @@ def load_dataset(
     Raises DataError, in one line, for an unknown reference or mode, a `data_dir` that is no directory, files that
     cannot be had, and files that are damaged or not what they should be.
     """
-    if binarise not in TREATMENTS:
+    if binarise not in BINARISE:
         raise DataError(f"binarise: {binarise!r} is not allowed; it must be static, dynamic or none")
     if data_dir is not None:
         data_dir = sources.directory("data_dir", data_dir)
@@ -130,24 +131,10 @@ def load_dataset(
         return _null(load_dataset(base, binarise=binarise, data_dir=data_dir, download=download))
     if _is_npz(reference):
         path = _npz_path(reference)
-        read = splits.read_own(path)
-        if read.binary and binarise != "static":
-            raise DataError(f"binarise: {path} holds nothing but 0 and 1, so {binarise!r} is not allowed; use static")
-        images = read.images if read.binary else _draw(read.images, binarise)
-        return Dataset.of(
-            name=path.stem, source="npz", reference=str(path), shape=read.shape, images=images, binarise=binarise
-        )
+        return _treated(path.stem, "npz", str(path), splits.read_own(path), binarise)
     options = sources.candidates(reference, binarise)
     source, files = _resolve(reference, options, data_dir, download)
-    read = splits.read(source, files, _cache_dir())
-    return Dataset.of(
-        name=source.name,
-        source=source.source,
-        reference=source.reference,
-        shape=read.shape,
-        images=read.images if read.binary else _draw(read.images, binarise),
-        binarise=binarise,
-    )
+    return _treated(source.name, source.source, source.reference, splits.read(source, files, _cache_dir()), binarise)
 
 
 def list_datasets(data_dir: Path | None = None) -> list[DatasetInfo]:
@@ -155,7 +142,7 @@ def list_datasets(data_dir: Path | None = None) -> list[DatasetInfo]:
     path = _search_path(data_dir)
     infos = []
     for source in sources.SOURCES.values():
-        files = [sources.find_file(path, source.name, file.name) for file in source.files]
+        files = _found(source, path)
         places = dict.fromkeys(str(file.parent) for file in files if file is not None)
         found = ", ".join(places) if None not in files else None
         infos.append(
@@ -164,7 +151,7 @@ def list_datasets(data_dir: Path | None = None) -> list[DatasetInfo]:
                 found if source.files else "embedded",
                 source.how,
                 source.counts,
-                source.grey,
+                source.kind,
                 source.licence,
             )
         )
@@ -236,7 +223,7 @@ def _resolve(
     if not options[0].files:
         return options[0], []
     path = _search_path(data_dir)
-    found = {source: [sources.find_file(path, source.name, file.name) for file in source.files] for source in options}
+    found = {source: _found(source, path) for source in options}
     for source, files in found.items():
         whole = [file for file in files if file is not None]
         if len(whole) == len(files):
@@ -246,9 +233,20 @@ def _resolve(
             from hvae_core.data.download import download as fetch
 
             target = (path[-1] if into is None else sources.expanded(into)) / source.name
+            if source.archive is not None:
+                return source, [fetch(source, source.archive, target)]
             pairs = zip(source.files, files, strict=True)
             return source, [file or fetch(source, wanted, target) for wanted, file in pairs]
     raise DataError(sources.missing(reference, options, path))
+
+
+def _found(source: Source, path: tuple[Path, ...]) -> list[Path | None]:
+    """Return where each file of a source lies, None where it does not; or its archive, alone, if not all do."""
+    files = [sources.find_file(path, source.name, file.name) for file in source.files]
+    if None in files and source.archive is not None:
+        archive = sources.find_file(path, source.name, source.archive.name)
+        return files if archive is None else [archive]
+    return files
 
 
 def own_file(reference: str) -> Path | None:
@@ -267,6 +265,20 @@ def _npz_path(reference: str) -> Path:
     if not sources.is_file(path):
         raise DataError(f"data set {reference!r}: there is no such file; {sources.offline()}")
     return path
+
+
+def _treated(name: str, source: str, reference: str, read: splits.Splits, binarise: str) -> Dataset:
+    """Binarise what was read, as far as it is to be; raises DataError where it has no levels for that."""
+    if read.binary and binarise != "static":
+        raise DataError(f"binarise: {reference} holds nothing but 0 and 1, so {binarise!r} is not allowed; use static")
+    images = read.images
+    if not read.binary:
+        if len(read.shape) == 3:
+            if binarise == "dynamic":
+                raise DataError(f"binarise: {reference} is in colour, so 'dynamic' is not allowed; use none")
+            binarise = "none"
+        images = _draw(images, binarise)
+    return Dataset.of(name=name, source=source, reference=reference, shape=read.shape, images=images, binarise=binarise)
 
 
 def _draw(grey: Mapping[str, Bytes], binarise: str) -> dict[str, Bytes]:

@@ -4,6 +4,7 @@
     amat          Larochelle & Murray's binarised MNIST: one image per line, 0 and 1 between blanks; plain or gzipped
     chardata.mat  Burda et al.'s OMNIGLOT: MATLAB arrays of one image per column
     zip           Lake et al.'s OMNIGLOT: a tree of black-and-white PNG files
+    bin           CIFAR-10's binary version: a label and 3,072 bytes for each image; plain, or in its archive
     npz           a user's own arrays
     packed        the project's own embedded files: bits in an npz, compressed as xz
 
@@ -18,9 +19,10 @@ import lzma
 import math
 import re
 import struct
+import tarfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,10 +47,15 @@ MAX_BYTES = 1 << 30
 MAX_PNG_BYTES = 1 << 16
 """Most bytes of one picture in a zip; those of the official files have a few hundred."""
 
+CIFAR_SHAPE = (3, 32, 32)
+HIGHEST_LABEL = 9
 STROKE_SIDE = 105
 """Height and width of a picture in Lake et al.'s zips."""
 
-UNREADABLE = (OSError, EOFError, ValueError, KeyError, MemoryError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, MemoryError),
+    *(zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError),
+)
 """What the libraries raise for a file that is missing, truncated or damaged."""
 
 _IDX_IMAGES = 0x00000803
@@ -223,9 +230,41 @@ def _stroke(content: bytes, what: str) -> Bytes:
     return np.asarray(levels == 0, dtype=np.uint8)
 
 
+def read_cifar(content: bytes, what: str) -> Bytes:
+    """Read records of CIFAR-10's binary version: uint8 (N, 3, 32, 32), red, green, blue. Labels are checked only."""
+    size = 1 + math.prod(CIFAR_SHAPE)
+    if not content or len(content) % size:
+        raise DataError(f"{what}: truncated or no CIFAR-10 file, {len(content)} bytes are not a number of {size} each")
+    records = np.frombuffer(content, dtype=np.uint8).reshape(-1, size)
+    if records[:, 0].max() > HIGHEST_LABEL:
+        raise DataError(f"{what}: no CIFAR-10 file, it has a label {records[:, 0].max()} above {HIGHEST_LABEL}")
+    return np.ascontiguousarray(records[:, 1:]).reshape(-1, *CIFAR_SHAPE)
+
+
+def read_archive(path: Path, names: Sequence[str]) -> list[bytes]:
+    """Read the files of these names out of a tar archive, from whatever folder they are in; raises DataError."""
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                name = member.name.rpartition("/")[2]
+                if name in names and member.isfile() and member.size <= MAX_BYTES:
+                    file = archive.extractfile(member)
+                    found[name] = b"" if file is None else file.read()
+    except UNREADABLE as error:
+        raise DataError(f"{path}: not a whole tar file, it is corrupt or truncated ({why(error)})") from error
+    for name in names:
+        if name not in found:
+            raise DataError(f"{path}: holds no {name}")
+    return [found[name] for name in names]
+
+
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """What a user's npz holds: uint8 images (N, H, W); 0/1 when `binary`, else grey 0..255. `valid` may be absent."""
+    """What a user's npz holds: uint8 images (N, H, W) or (N, 3, H, W); 0/1 when `binary`, else 0..255.
+
+    `valid` may be absent.
+    """
 
     train: Bytes
     valid: Bytes | None
@@ -236,9 +275,10 @@ class Arrays:
 def read_npz(path: Path) -> Arrays:
     """Read a user's npz: arrays train, test and perhaps valid, ink bright, or their names in other collections.
 
-    Each is (N, H, W), (N, H, W, 1), (N, 1, H, W), or (N, H^2) for square images. All are of one kind: bool, whole
-    numbers in 0..255 or floats in [0, 1]. They are binary when nothing but 0 and 1 occurs in any of them; other floats
-    become the nearest of 0..255. Further arrays, such as labels, are passed over.
+    Each is (N, H, W), (N, H, W, 1), (N, 1, H, W), or (N, H^2) for square images; in colour (N, H, W, 3) or
+    (N, 3, H, W). All are of one kind: bool, whole numbers in 0..255 or floats in [0, 1]. They are binary when nothing
+    but 0 and 1 occurs in any of them; other floats become the nearest of 0..255. Further arrays, such as labels, are
+    passed over.
 
     Raises DataError for a damaged file, and for an array that is missing, pickled, empty, of another kind, with other
     values, of another shape, or all of one value.
@@ -267,9 +307,9 @@ def read_npz(path: Path) -> Arrays:
                 f"...), this one holds {names or 'nothing'}"
             )
     images = {key: _images(values, f"{path}: array {key}") for key, values in parts.items()}
-    shapes = {key: f"{values.shape[1]}x{values.shape[2]}" for key, values in images.items()}
+    shapes = {key: "x".join(map(str, values.shape[1:])) for key, values in images.items()}
     if len(set(shapes.values())) > 1:
-        raise DataError(f"{path}: images differ in shape, {shapes}; all arrays must hold the same H x W")
+        raise DataError(f"{path}: images differ in shape, {shapes}; all arrays must hold the same")
     grey = {key: _grey(values, f"{path}: array {key}") for key, values in images.items()}
     kinds = {key: KINDS[values.dtype.kind] for key, values in images.items()}
     if len(set(kinds.values())) > 1:
@@ -287,16 +327,19 @@ def read_npz(path: Path) -> Arrays:
 
 
 def _images(values: NDArray[Any], what: str) -> NDArray[Any]:
-    """Bring images to (N, H, W): without a channel axis of one, and square ones out of rows."""
+    """Bring images to (N, H, W) or (N, 3, H, W): without a channel axis of one, and square ones out of rows."""
     if values.ndim == 4 and values.shape[-1] == 1:
         values = values[..., 0]
     elif values.ndim == 4 and values.shape[1] == 1:
         values = values[:, 0]
     elif values.ndim == 2 and math.isqrt(values.shape[1]) ** 2 == values.shape[1] > 0:
         values = values.reshape(len(values), math.isqrt(values.shape[1]), -1)
-    if values.ndim != 3:
+    elif values.ndim == 4 and (values.shape[1] == 3) != (values.shape[-1] == 3):
+        values = values if values.shape[1] == 3 else np.moveaxis(values, -1, 1)
+    if values.ndim != 3 and not (values.ndim == 4 and values.shape[1] == 3 != values.shape[-1]):
         raise DataError(
-            f"{what} has shape {values.shape}; it must be (N, H, W), (N, H, W, 1), (N, 1, H, W) or (N, H*H)"
+            f"{what} has shape {values.shape}; it must be (N, H, W), (N, H, W, 1), (N, 1, H, W), (N, H*H), or in "
+            "colour (N, H, W, 3) or (N, 3, H, W)"
         )
     if values.size == 0:
         raise DataError(f"{what} is empty, its shape is {values.shape}")

@@ -10,14 +10,22 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from hvae_core.data.formats import DataError
 
 ENV_DIR = "HVAE_DATA_DIR"
 
-TORCHVISION = {"mnist": "MNIST/raw", "omniglot": "omniglot-py"}  # where datasets.MNIST(DIR) puts its files
+FOLDERS = {  # where others put the same files: torchvision, and the archive of CIFAR-10 when it is unpacked
+    "mnist": "MNIST/raw",
+    "omniglot": "omniglot-py",
+    "cifar10": "cifar-10-batches-bin",
+}
 
 _MNIST_LICENCE = "CC BY-SA 3.0 (LeCun, Cortes & Burges)"
+
+
+Kind = Literal["binary", "grey", "colour"]
 
 
 @dataclass(frozen=True)
@@ -36,17 +44,21 @@ class SourceFile:
 class Source:
     """One origin of one data set: its split sizes, files, and what a user is told about it.
 
-    `counts` are the images of train, valid and test, `grey` tells whether there are grey levels to binarise anew, and
-    `homepage` is where the files are to be had by hand, where that is not the folder they are downloaded from.
+    `counts` are the images of train, valid and test, None where the files may hold any number. `kind` tells what a
+    pixel is: a bit, a grey level to binarise anew, or a colour. `homepage` is where the files are to be had by hand,
+    where that is not the folder they are downloaded from. `archive` holds all files and serves in their place. A
+    `partial` source is never meant by the bare name.
     """
 
     name: str
     source: str
-    counts: tuple[int, int, int]
-    grey: bool
+    counts: tuple[int, int, int] | None
+    kind: Kind
     licence: str
     files: tuple[SourceFile, ...] = ()
     homepage: str = ""
+    archive: SourceFile | None = None
+    partial: bool = False
 
     @property
     def reference(self) -> str:
@@ -56,14 +68,21 @@ class Source:
     @property
     def downloadable(self) -> bool:
         """Whether there are files, and every one has a public hash to check a download by."""
-        return bool(self.files) and all(file.url and file.sha256 for file in self.files)
+        return bool(self.files) and all(file.url and file.sha256 for file in self.to_download)
+
+    @property
+    def to_download(self) -> tuple[SourceFile, ...]:
+        """What is downloaded: the archive, or the files."""
+        return self.files if self.archive is None else (self.archive,)
 
     @property
     def how(self) -> str:
         """How the images are to be had, in a few words."""
         if not self.files:
             return "comes with the package"
-        by_hand = self.homepage or f"{self.files[0].url}".rpartition("/")[0] + "/"
+        if self.partial:
+            return "the same files with some of the images, for development"
+        by_hand = self.homepage or f"{self.to_download[0].url}".rpartition("/")[0] + "/"
         return f"hvae-sweep data fetch {self.reference}, or {by_hand}" if self.downloadable else f"from {by_hand}"
 
 
@@ -71,6 +90,8 @@ _CVDF = "https://storage.googleapis.com/cvdf-datasets/mnist/"
 _AMAT = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
 _LAKE = "https://github.com/brendenlake/omniglot/raw/master/python/"
 _BURDA = "https://github.com/yburda/iwae/tree/master/datasets/OMNIGLOT"
+_DEJAVU = "drawn from the DejaVu fonts (free to use and embed)"
+_CIFAR_LICENCE = "no licence stated (Krizhevsky 2009)"
 _OMNIGLOT_LICENCE = "MIT (Lake, Salakhutdinov & Tenenbaum)"
 
 
@@ -80,12 +101,12 @@ def _file(name: str, folder: str, sha256: str, suffix: str = "") -> SourceFile:
 
 # The hashes are those of TensorFlow Datasets' checksum lists.
 _TABLE = (
-    Source("mnist", "embedded", (50_000, 10_000, 10_000), False, _MNIST_LICENCE),
+    Source("mnist", "embedded", (50_000, 10_000, 10_000), "binary", _MNIST_LICENCE),
     Source(
         "mnist",
         "grey",
         (50_000, 10_000, 10_000),
-        True,
+        "grey",
         _MNIST_LICENCE,
         (
             _file(
@@ -106,7 +127,7 @@ _TABLE = (
         "mnist",
         "larochelle",
         (50_000, 10_000, 10_000),
-        False,
+        "binary",
         _MNIST_LICENCE,
         (
             _file(
@@ -126,13 +147,17 @@ _TABLE = (
             ),
         ),
     ),
-    Source("glyphs", "embedded", (20_000, 2_000, 4_000), False, "drawn from the DejaVu fonts (free to use and embed)"),
-    Source("omniglot", "burda", (23_000, 1_345, 8_070), True, _OMNIGLOT_LICENCE, (SourceFile("chardata.mat"),), _BURDA),
+    Source(
+        "glyphs", "embedded", (20_000, 2_000, 4_000), "binary", "drawn from the DejaVu fonts (free to use and embed)"
+    ),
+    Source(
+        "omniglot", "burda", (23_000, 1_345, 8_070), "grey", _OMNIGLOT_LICENCE, (SourceFile("chardata.mat"),), _BURDA
+    ),
     Source(
         "omniglot",
         "lake",
         (17_935, 1_345, 13_180),
-        True,
+        "grey",
         _OMNIGLOT_LICENCE,
         (
             _file(
@@ -147,6 +172,29 @@ _TABLE = (
             ),
         ),
         "https://github.com/brendenlake/omniglot/tree/master/python",
+    ),
+    Source(
+        "cifar10",
+        "binary",
+        (45_000, 5_000, 10_000),
+        "colour",
+        _CIFAR_LICENCE,
+        tuple(SourceFile(f"{name}.bin") for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")),
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+        _file(
+            "cifar-10-binary.tar.gz",
+            "https://www.cs.toronto.edu/~kriz/",
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        ),
+    ),
+    Source(
+        "cifar10",
+        "partial",
+        None,
+        "colour",
+        _CIFAR_LICENCE,
+        (SourceFile("data_batch_1.bin"), SourceFile("test_batch.bin")),
+        partial=True,
     ),
 )
 
@@ -170,27 +218,29 @@ def allowed() -> str:
 def candidates(reference: str, binarise: str) -> tuple[Source, ...]:
     """Return the sources that `name` or `name:source` may mean, best first.
 
-    Unless `binarise` is static, a name means only those of its sources that have grey levels. Raises DataError for an
-    unknown reference, and for a source without grey levels that are needed.
+    Unless `binarise` is static, a name means only those of its sources that have levels for it. Raises DataError for
+    an unknown reference, and for a source without them.
     """
     name = reference.partition(":")[0]
     if reference in SOURCES:
         found = [SOURCES[reference]]
     else:
-        found = [source for source in SOURCES.values() if source.name == reference]
+        found = [source for source in SOURCES.values() if source.name == reference and not source.partial]
     if not found:
         raise DataError(f"data set {reference!r} is unknown; it must be one of {allowed()}")
     if binarise == "static":
         return tuple(found[:1] if not found[0].files else found)
-    grey = tuple(source for source in found if source.grey)
-    if not grey:
-        others = [source.reference for source in SOURCES.values() if source.name == name and source.grey]
-        use = others or [source.reference for source in SOURCES.values() if source.grey]
+    kinds = ("grey",) if binarise == "dynamic" else ("grey", "colour")
+    fit = tuple(source for source in found if source.kind in kinds)
+    if not fit:
+        others = [source.reference for source in SOURCES.values() if source.name == name and source.kind in kinds]
+        use = others or [source.reference for source in SOURCES.values() if source.kind == "grey"]
+        fitting = "none" if found[0].kind == "colour" else "static"
         raise DataError(
             f"binarise: {reference} has no grey levels, so {binarise!r} is not allowed; "
-            f"use static, or {' or '.join(use)}"
+            f"use {fitting}, or {' or '.join(use)}"
         )
-    return grey
+    return fit
 
 
 def _is(kind: Callable[[Path], bool], path: Path) -> bool:
@@ -237,9 +287,9 @@ def search_path(data_dir: Path | None, cache: Path) -> tuple[Path, ...]:
 def find_file(path: Iterable[Path], folder: str, name: str) -> Path | None:
     """Return the first of <dir>/<folder>/<name> and <dir>/<name> that is there, plain or with .gz; else None.
 
-    Last in each directory is the folder in which torchvision keeps the same files.
+    Last in each directory is the folder in which others keep the same files.
     """
-    folders = [folder, "", *([TORCHVISION[folder]] if folder in TORCHVISION else [])]
+    folders = [folder, "", *([FOLDERS[folder]] if folder in FOLDERS else [])]
     for place in (base / inner for base in path for inner in folders):
         for candidate in (place / name, place / f"{name}.gz"):
             if is_file(candidate):

@@ -4,6 +4,7 @@ mnist       the training file gives 50,000 and 10,000 images in file order; laro
 omniglot    1,345 images of the training part are held out for validation: for burda those of Burda et al.'s own
             code, for lake a fixed random choice, so that other drawings of the same characters stay in train.
             lake's 105x105 drawings are averaged over 28x28 equal cells
+cifar10     a fixed random choice of 5,000 of the 50,000 training images is held out; of a partial set, a tenth
 a user's    without valid, a fixed random tenth of train is held out
 """
 
@@ -36,10 +37,13 @@ _AVERAGES_FORMAT = 1  # of the cached averages; raise it when what they hold cha
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Images train, valid and test, each uint8 (N, H*W): 0/1 when `binary`, else grey 0..255; `shape` is (H, W)."""
+    """Images train, valid and test, each uint8 (N, D): 0/1 when `binary`, else 0..255.
+
+    `shape` is that of an image: (H, W), or (3, H, W) in colour.
+    """
 
     images: dict[str, Bytes]
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     binary: bool
 
 
@@ -54,8 +58,10 @@ def read(source: Source, files: Sequence[Path], cache: Path) -> Splits:
     `cache` is a directory for what takes long to make; it need be neither there nor writable. Raises DataError for a
     damaged file and for one that does not hold the number of 28x28 images that the source has.
     """
+    if source.kind == "colour" or source.counts is None:
+        return _colour(source, files)
     n_train, n_valid, n_test = source.counts
-    if not source.grey:
+    if source.kind == "binary":
         if source.files:
             images = dict(zip(NAMES, (formats.read_amat(file) for file in files), strict=True))
         else:
@@ -85,19 +91,55 @@ def read_own(path: Path) -> Splits:
     units are a variance over images.
     """
     arrays = formats.read_npz(path)
-    n, height, width = arrays.train.shape
     train, valid = arrays.train, arrays.valid
     if valid is None:
-        if n < 3:
-            raise DataError(f"{path}: array train holds {n} images and there is no array valid; give three or more")
-        kept, held = hold_out(n, max(2, n // 10))
-        train, valid = train[kept], train[held]
+        if len(train) < 3:
+            raise DataError(
+                f"{path}: array train holds {len(train)} images and there is no array valid; give three or more"
+            )
+        train, valid = _without_a_tenth(train)
     images = {"train": train, "valid": valid, "test": arrays.test}
     for key in ("valid", "test"):
         if len(images[key]) < 2:
             raise DataError(f"{path}: array {key} holds one image; give two or more")
-    flat = {key: values.reshape(len(values), -1) for key, values in images.items()}
-    return Splits(flat, (height, width), arrays.binary)
+    return Splits({key: _flat(values) for key, values in images.items()}, train.shape[1:], arrays.binary)
+
+
+def _flat(images: Bytes) -> Bytes:
+    return images.reshape(len(images), -1)
+
+
+def _without_a_tenth(images: Bytes) -> tuple[Bytes, Bytes]:
+    """Split images into most of them and a fixed random tenth, at least two."""
+    kept, held = hold_out(len(images), max(2, len(images) // 10))
+    return images[kept], images[held]
+
+
+def _colour(source: Source, files: Sequence[Path]) -> Splits:
+    """Read CIFAR-10's files, or the archive that holds them."""
+    names = [file.name for file in source.files]
+    packed = source.archive is not None and len(files) == 1
+    contents = formats.read_archive(files[0], names) if packed else [formats.read_bytes(file) for file in files]
+    where = [f"{files[0]}: {name}" for name in names] if packed else [str(file) for file in files]
+    parts = [formats.read_cifar(content, what) for content, what in zip(contents, where, strict=True)]
+    if source.counts is None:
+        for part, what in zip(parts, where, strict=True):
+            if len(part) < 3:
+                raise DataError(f"{what}: holds {len(part)} images; give three or more")
+        train, valid = _without_a_tenth(np.concatenate(parts[:-1]))
+    else:
+        total, each = sum(source.counts[:2]), source.counts[2]
+        for part, what in zip(parts, where, strict=True):
+            if len(part) != each:
+                raise DataError(
+                    f"{what}: holds {len(part):,} images; the official file holds {each:,}. A part of the data set "
+                    f"trains under its own name, {source.name}:partial"
+                )
+        kept, held = hold_out(total, source.counts[1])
+        whole = np.concatenate(parts[:-1])
+        train, valid = whole[kept], whole[held]
+    images = {"train": train, "valid": valid, "test": parts[-1]}
+    return Splits({key: _flat(values) for key, values in images.items()}, train.shape[1:], binary=False)
 
 
 def _expect(file: Path, images: Bytes, n: int) -> None:

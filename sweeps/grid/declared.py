@@ -88,7 +88,7 @@ SETTINGS: tuple[Setting, ...] = (
         "text",
         "static",
         label=lambda value: f"{value} binarisation",
-        help="static: one fixed Bernoulli draw of grey images; dynamic: a new draw each time.",
+        help="static: one fixed Bernoulli draw of grey images; dynamic: a new draw each time; none: 256 levels.",
         choices=BINARISE,
     ),
     Setting("model", "model", "text"),

@@ -24,7 +24,7 @@ DATASETS = setting(
     multiple=True,
     default=["mnist"],
     metavar="DATA...",
-    help="Data sets: mnist, glyphs, omniglot, name:source, paths of .npz files, or null:NAME.",
+    help="Data sets: mnist, glyphs, omniglot, cifar10, name:source, paths of .npz files, or null:NAME.",
     shell_complete=completion.datasets,
 )
 

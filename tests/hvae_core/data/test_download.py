@@ -38,7 +38,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def source(file: SourceFile) -> Source:
-    return Source("letters", "web", (1, 1, 1), False, "free", (file,))
+    return Source("letters", "web", (1, 1, 1), "grey", "free", (file,))
 
 
 def test_a_file_is_downloaded_whole(site: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
