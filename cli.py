@@ -39,8 +39,27 @@ from sweeps.ledger.validation import is_untrained
 from sweeps.loggers.registry import check_loggers
 from sweeps.options import completion, values
 from sweeps.options.click_commands import CONTEXT, Group, console, fail, layer_options, setting, spelled, together
-from sweeps.options.declared import DATASETS, MODEL, NULL, OBJECTIVE, OU_SAMPLES, RUNNING, TRAINING, axis, rho_setting
-from sweeps.options.request import grid_models, method_objectives, resolved, rho_objectives, run_settings, sweep_spec
+from sweeps.options.declared import (
+    DATASETS,
+    MODEL,
+    NULL,
+    OBJECTIVE,
+    OU_SAMPLES,
+    RUNNING,
+    TRAINING,
+    axis,
+    declared,
+    rho_setting,
+)
+from sweeps.options.request import (
+    MAPS,
+    grid_models,
+    method_objectives,
+    resolved,
+    rho_objectives,
+    run_settings,
+    sweep_spec,
+)
 from sweeps.planning.resources import Resources, local_resources, planned_resources
 
 if TYPE_CHECKING:
@@ -51,6 +70,7 @@ if TYPE_CHECKING:
 __all__ = ["plot", "sweep"]
 
 WATCH_SECONDS = 3.0
+FAMILIES = ("mlp", "conv", "resnet")  # of depth-width grids
 WHAT = ("bound", "information", "share")  # of `evaluate`
 ASIDE = ("dry_run", "plan_only", "workers", "probe", "as_json")  # of a request's settings: not recorded
 
@@ -59,7 +79,7 @@ ASIDE = ("dry_run", "plan_only", "workers", "probe", "as_json")  # of a request'
     cls=Group,
     context_settings=CONTEXT,
     panels=[
-        RichCommandPanel("Sweep", commands=["rho", "depth-width", "methods", "calibrate"]),
+        RichCommandPanel("Sweep", commands=["rho", "depth-width", "methods", "calibrate", "memory"]),
         RichCommandPanel("Look", commands=["status", "show", "evaluate"]),
         RichCommandPanel("Cluster", commands=["work", "submit", "cancel"]),
         RichCommandPanel("Housekeeping", commands=["clean", "data"]),
@@ -157,12 +177,25 @@ def methods(**given: Any) -> int:
     examples=[
         "hvae-sweep depth-width --preset figure3 --quick",
         "hvae-sweep depth-width --depths 1:5 --widths 10 20 40 --rho 1 0.8",
+        "hvae-sweep depth-width --family conv --depths 1:4 --widths 2 4 8 --maps 7x7",
     ],
 )
 @together(
     setting("--depths", multiple=True, default=["1:5"], metavar="N...", help="Stochastic layers; 1:5 is a range."),
-    setting("--widths", multiple=True, default=["10,20,40,60,80,100"], metavar="N...", help="Units of each layer."),
-    setting("--hidden", type=int, default=200, help="Width of the two tanh layers in every network."),
+    setting(
+        "--widths",
+        multiple=True,
+        default=["10,20,40,60,80,100"],
+        metavar="N...",
+        help="Units of each layer; with --family conv or resnet, its maps.",
+    ),
+    setting("--family", type=click.Choice(FAMILIES), default=FAMILIES[0], help="Kind of network."),
+    setting("--maps", metavar="HxW", help=f"Height and width of the maps of conv and resnet.  [default: {MAPS}]"),
+    setting(
+        "--hidden",
+        type=int,
+        help="Hidden width of every network: tanh units, or filters.  [default: 200, 32 of conv, 64 of resnet]",
+    ),
     DATASETS,
     NULL,
     rho_setting("1", "0.8"),
@@ -214,6 +247,41 @@ def calibrate(**given: Any) -> int:
         given["pack"] = str(PACK)
     given |= {"model": MODELS, "datasets": [str(coins(where))], **fixed}
     return _request(given, MODELS, objectives(values.floats("rho", given["rho"])))
+
+
+@sweep.command(examples=["hvae-sweep memory", "hvae-sweep memory --quick --json"])
+@together(
+    setting(
+        "--model",
+        multiple=True,
+        default=["resnet4x8x16x16b5f100", "resnet6x8x16x16b5f100"],
+        metavar="MODEL...",
+        help="Architectures.",
+    ),
+    setting("--image", default="3x32x32/256", metavar="CxHxW/LEVELS", help="Shape of images, and 2 or 256 levels."),
+    setting("--methods", multiple=True, default=["vae", "hvae", "iwae"], metavar="METHOD...", help="Training methods."),
+    rho_setting("0.8"),
+    declared("ou_samples"),
+    setting("--iwae-k", type=int, default=5, help="Importance samples of the method iwae."),
+    declared("mixture", default=10),
+    declared("batch_size", default=64),
+    declared("precision"),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+    layer_options("memory"),
+)
+def memory(**given: Any) -> int:
+    """Measure the peak memory of training steps, as in the paper's Table 6.
+
+    Each model takes two steps on random images in a process of its own, on the GPU if there is one. Of a GPU it is
+    what tensors took at most; otherwise the most main memory of the process, less what it had before.
+    """
+    from sweeps.options.memory import memory_request
+    from sweeps.planning.peak_memory import measured, table
+
+    out = console()
+    peaks = measured(*memory_request(given), lambda line: out.print(line, markup=False, emoji=False, highlight=False))
+    click.echo(json.dumps([peak.to_dict() for peak in peaks]) if given["as_json"] else table(peaks))
+    return ERROR if any(peak.bytes is None for peak in peaks) else 0
 
 
 @sweep.command(examples=["hvae-sweep work results/", "hvae-sweep work results/ --no-wait"])

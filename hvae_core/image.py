@@ -25,6 +25,10 @@ class ImageSpec:
         """Number of values of an image, C H W."""
         return math.prod(self.shape)
 
+    def bits_per_dim(self, nats: float) -> float:
+        """Return a log-likelihood of images, in nats, as bits per value: -nats / (C H W log 2)."""
+        return -nats / (self.pixels * math.log(2))
+
     @property
     def text(self) -> str:
         """Its shape and levels, such as 1x28x28/2; `read` reads it back."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from analysis.axes import style
+from analysis.frames.bits import bits_per_nat
 from analysis.frames.curves import DEFAULTS, Curve
 from analysis.words.curves import annealing_in_words, curves_in_words
 from analysis.words.settings import settings
@@ -90,7 +91,9 @@ def _best_in_words(group: Sequence[Curve], best: Mapping[Key, float]) -> list[st
     for data, curve in first_curves.items():
         name = curve["dataset"] if names.count(curve["dataset"]) == 1 else curve.name
         whose = f" ({style.plain(name)})" if len(first_curves) > 1 else ""
-        texts.append(f"{best[data]:.2f}".replace("-", "−") + whose)
+        bits = bits_per_nat(curve.complete) * best[data]
+        as_bits = "" if math.isnan(bits) else f" = {bits:.3f} bits/dim"
+        texts.append(f"{best[data]:.2f}".replace("-", "−") + as_bits + whose)
     return [f"best ELBO {texts[0]}", *texts[1:]]
 
 

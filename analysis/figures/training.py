@@ -22,6 +22,7 @@ from analysis.axes import style
 from analysis.axes.legend import wrapped
 from analysis.axes.rho_axis import set_rho_axis
 from analysis.figures.training_layout import ENDS, GREY, Look, Row, rows, shade, shares
+from analysis.frames.bits import bits_per_nat
 from analysis.frames.histories import METRICS
 from analysis.summaries.trajectories import Trajectory
 
@@ -31,6 +32,7 @@ FIRST = 0.2  # of a curve's steps may leave the ELBO panel at its lower edge
 
 _LEFT, _INNER, _LABEL, _GAP, _RIGHT, _HEIGHT = 0.64, 0.66, 0.55, 0.14, 0.04, 1.5  # inches
 _LINE, _HANDLE, _BETWEEN, _XLABEL, _BAR, _MOST = 0.125, 0.36, 0.26, 0.38, 0.46, 2.0
+_BITS, _DIGITS = 0.5, 0.14  # more room where there is a scale of bits per dimension, and a large ELBO
 _LETTER = 0.54 * style.SMALL_POINTS / 72
 
 
@@ -48,7 +50,10 @@ def draw_training(found: Sequence[Trajectory], *, title: bool = True) -> Figure:
         legends = [_legend(row) for row in drawn]
     letters = [len(line) for legend in legends for _, label in legend for line in label.split("\n")]
     room = _MOST if looks.rhos else _HANDLE + _LETTER * max(letters)
-    panel = (style.PAGE_INCHES - _LEFT - _INNER - _GAP - room - _RIGHT) / 2
+    per_nat = [bits_per_nat(pd.concat([each.configuration.rows for each in row.drawn])) for row in drawn]
+    bits = any(not math.isnan(each) for each in per_nat)
+    left, inner = _LEFT + (_DIGITS if bits else 0.0), _INNER + (_BITS if bits else 0.0)
+    panel = (style.PAGE_INCHES - left - inner - _GAP - room - _RIGHT) / 2
     bar = _BAR if looks.rhos else 0.0
     heights = [max(_HEIGHT, bar + _LINE * sum(label.count("\n") + 1 for _, label in legend)) for legend in legends]
     top = 0.26 if title else 0.06
@@ -61,10 +66,12 @@ def draw_training(found: Sequence[Trajectory], *, title: bool = True) -> Figure:
         for i, row in enumerate(drawn):
             figure.text(0.06 / style.PAGE_INCHES, 1 - top / height, headings[i], va="top", fontsize=style.SMALL_POINTS)
             top += above[i]
-            axes = {metric: _axes(figure, metric, top, panel, heights[i]) for metric in METRICS}
+            axes = {metric: _axes(figure, metric, top, left, panel, inner, heights[i]) for metric in METRICS}
             for each in row.drawn:
                 _draw_trajectory(axes, each, looks.by_variant[each.configuration.variant], many=bool(looks.rhos))
             _scale_panels(axes, row, thousands)
+            if not math.isnan(per_nat[i]):
+                _add_bits(axes["elbo"], per_nat[i])
             _mark_ends(axes, row, [looks.by_variant[each.configuration.variant] for each in row.drawn])
             if row is drawn[-1]:
                 for ax in axes.values():
@@ -110,12 +117,12 @@ def _enters(one: Trajectory, low: float) -> float | None:
     return float(np.interp(low, values[i : i + 2], steps[i : i + 2]))
 
 
-def _axes(figure: Figure, metric: str, top: float, panel: float, inches: float) -> Axes:
+def _axes(figure: Figure, metric: str, top: float, first: float, panel: float, inner: float, inches: float) -> Axes:
     width, height = figure.get_size_inches()
-    left = _LEFT + METRICS.index(metric) * (panel + _INNER)
+    left = first + METRICS.index(metric) * (panel + inner)
     ax = figure.add_axes((left / width, 1 - (top + inches) / height, panel / width, inches / height), label=metric)
     ax.set_ylabel(LABELS[metric], linespacing=1.1, verticalalignment="top")
-    ax.yaxis.set_label_coords(-(_LABEL if metric == "kl_top" else _LEFT - 0.03) / panel, 0.5)
+    ax.yaxis.set_label_coords(-(_LABEL if metric == "kl_top" else first - 0.03) / panel, 0.5)
     return ax
 
 
@@ -160,6 +167,16 @@ def _scale_panels(axes: dict[str, Axes], row: Row, thousands: bool) -> None:
         if thousands:
             ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
         ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+
+
+def _add_bits(ax: Axes, per_nat: float) -> None:
+    """Give the ELBO panel a scale of bits per dimension on its right."""
+    scale = ax.secondary_yaxis(
+        "right", functions=(lambda nats: per_nat * np.asarray(nats), lambda bits: np.asarray(bits) / per_nat)
+    )
+    scale.set_ylabel("bits/dim", labelpad=2)
+    scale.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    scale.set_label("bits")
 
 
 def _mark_ends(axes: dict[str, Axes], row: Row, looks: Sequence[Look]) -> None:

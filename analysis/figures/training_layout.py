@@ -20,6 +20,7 @@ from analysis.frames.configurations import Configuration
 from analysis.summaries.trajectories import Trajectory
 from analysis.words.curves import annealing_in_words
 from analysis.words.methods import shared_in_words, words_of
+from sweeps.grid.declared import binarised
 
 MAX_ROWS = 4
 MAX_COLOURS = 8  # configurations told apart by colour; beyond, colours are a scale of rho if there are more than
@@ -138,7 +139,7 @@ def _row(drawn: list[Trajectory], looks: Looks) -> Row:
     one, low, high = group[0], min(counts), max(counts)
     seeds = _seeds(high) if low == high else f"{low}–{high} seeds"
     several = " (median, range)" if not looks.rhos else " (median)"
-    heading = [style.plain(one.curve.name), one.curve.content, f"{one['binarise']} binarisation", one["model"]]
+    heading = [style.plain(one.curve.name), one.curve.content, binarised(one["binarise"]), one["model"]]
     heading += [*shared_in_words(group), seeds + (several if high > 1 else "")]
     if looks.rhos:
         entries = _entries_by_dash(group, looks)

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames.curves import MODEL, Curve, curves
+from sweeps.grid.declared import binarised
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Configuration:
     @property
     def title(self) -> str:
         """Its data and model in words."""
-        return f"{self.curve.name} {self.curve.content}, {self['binarise']} binarisation, {self['model']}"
+        return f"{self.curve.name} {self.curve.content}, {binarised(self['binarise'])}, {self['model']}"
 
     @property
     def rows(self) -> pd.DataFrame:

@@ -80,9 +80,9 @@ def gather(directories: Sequence[Path]) -> Gathered:
     """Read every cell of the given results directories into one frame.
 
     A directory without cells of its own stands for the results directories one level below it. Metrics are in nats
-    per example (elbo, recon, kl_*, ll_*), counts of units (au_*), parts of one (share_*) and seconds; those of cells
-    that are not complete are missing. Rows are sorted by data, model, objective and training settings, then seed and
-    rho.
+    per example (elbo, recon, kl_*, ll_*), bits (bits_per_dim, of the ELBO where pixels have 256 levels), counts of
+    units (au_*), parts of one (share_*) and seconds; those of cells that are not complete are missing. Rows are sorted
+    by data, model, objective and training settings, then seed and rho.
 
     Raises GatherError for a path that does not exist, is a file, cannot be read or holds no cells.
     """
@@ -113,7 +113,8 @@ def columns(depth: int) -> list[str]:
         *("cell_id", "state", *COLUMNS, "elbo", "recon", "kl_total", "kl_top", *(f"kl_{i}" for i in layers)),
         *("au_top", *(f"au_{i}" for i in layers), *(f"au_path_{i}" for i in layers)),
         *("share_top", *(f"share_{i}" for i in layers)),
-        *("at_floor", "ll_100", "ll_100_se", "ll_100_ess", "ll_examples", "baseline", "seconds", "pack_size", "device"),
+        *("at_floor", "ll_100", "ll_100_se", "ll_100_ess", "ll_examples", "baseline"),
+        *("bits_per_dim", "seconds", "pack_size", "device"),
     ]
 
 

@@ -6,6 +6,7 @@ has collapsed; test images over their reconstructions. All cells of a figure sha
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,13 +36,13 @@ LABEL_INCHES = 1.62
 HEADINGS = ("samples", "top layer alone drawn anew", "test images and reconstructions")
 PRINTED = (
     *("cell_id", "dataset", "source", "binarise", "model", "method", "rho", "ou_samples", "seed", "steps"),
-    *("kl_top", "au_top", "elbo"),
+    *("kl_top", "au_top", "elbo", "bits_per_dim"),
 )
 
 
 @dataclass(frozen=True)
 class Row:
-    """A cell's label, safe to draw, and its images in three blocks, each (2 * COLUMNS, H, W) in [0, 1]."""
+    """A cell's label, safe to draw, and its images in three blocks, each (2 * COLUMNS, H, W) or (..., 3) in [0, 1]."""
 
     label: str
     blocks: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -82,6 +83,8 @@ def label_of(cell: pd.Series[Any]) -> str:
     settings = [words for words in shared if words != curve.seeds]
     words = [content, curve["model"], str(cell["method"]), f"ρ = {cell['rho']:g}", *settings, f"seed {cell['seed']}"]
     units = f"top KL {cell['kl_top']:.2f} nats, {cell['au_top']} active"
+    bits = cell.get("bits_per_dim", math.nan)
+    units += "" if pd.isna(bits) else f"\n{bits:.3f} bits/dim"
     named = textwrap.fill(f"{style.plain(name)},", 28)
     return f"{named}\n{wrapped(list(map(style.plain, words)), LABEL_INCHES)}\n{units}"
 
@@ -103,14 +106,17 @@ def draw_samples(rows: Sequence[Row], title: bool = True) -> Figure:
         for panel, heading in zip(grid[0][1:], HEADINGS, strict=True):
             panel.set_title(heading, fontsize=style.SMALL_POINTS)
         if title:
-            figure.suptitle("What the unsmoothed models draw (pixel probabilities)", y=0.995, va="top")
+            figure.suptitle("What the unsmoothed models draw (pixel means)", y=0.995, va="top")
         top = 1 - (0.42 if title else 0.25) / height
         figure.subplots_adjust(left=0.01, right=0.995, bottom=0.02, top=top)
     return figure
 
 
 def _mosaic(images: np.ndarray) -> np.ndarray:
-    """Set images (2 * COLUMNS, H, W) in two rows, white lines between them."""
-    framed = np.pad(images, ((0, 0), (GAP, 0), (GAP, 0)))
-    count, height, width = framed.shape
-    return framed.reshape(2, count // 2, height, width).transpose(0, 2, 1, 3).reshape(2 * height, -1)
+    """Set images (2 * COLUMNS, H, W) or (..., 3) in two rows, white lines between them."""
+    colours = images.shape[3:]
+    white = float(bool(colours))  # ink is dark where there are no colours
+    framed = np.pad(images, ((0, 0), (GAP, 0), (GAP, 0), *[(0, 0)] * len(colours)), constant_values=white)
+    count, height, width = framed.shape[:3]
+    rows = framed.reshape(2, count // 2, height, width, *colours).swapaxes(1, 2)
+    return rows.reshape(2 * height, count // 2 * width, *colours)

@@ -1,12 +1,13 @@
 """Active units over depth and width: blocks of cells, and a row for each place of their maps.
 
 A block is a set of cells that differ in nothing but depth, width, rho and seed, so that no map ever joins two
-experiments. A map is what a block holds at one rho: rho = 1 is the plain VAE. Only mlp models whose stochastic layers
-all have one width have a place in a map, and one place alone is no map.
+experiments. A map is what a block holds at one rho: rho = 1 is the plain VAE. Only models whose stochastic layers are
+all alike have a place in a map, and one place alone is no map. The width of maps (C, H, W) is C H W units.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,15 +16,16 @@ import pandas as pd
 
 from analysis.frames.curves import DATA, SETTINGS, Curve, curves
 from analysis.words.curves import curve_in_words
-from hvae_core.families.mlp import MLP
+from hvae_core.families.registry import recorded_model
 
 STATES = ("failed", "diverged", "pending")
 UNITS = ("au_top", "au_total", "au_path_top", "au_path_total")
+MEDIANS = ("share_top", "share_mean", "elbo", "bits_per_dim", "kl_top")
 COLUMNS = (
     *(*DATA, "hidden", *SETTINGS, "method", "rho", "depth", "width", "model", "n_seeds"),
     *(f"n_{state}" for state in STATES),
     *(column for name in UNITS for column in (name, f"{name}_fraction")),
-    *("share_top", "share_mean", "elbo", "kl_top"),
+    *MEDIANS,
 )
 _MAX_NAMED = 6
 
@@ -35,7 +37,8 @@ def active_units(frame: pd.DataFrame) -> pd.DataFrame:
     and n_pending the others, and all are 0 where no cell was asked for. au_* count active units of the top layer or
     of all, au_path_* those by the definition of one sampled path, each with its fraction of width or depth x width
     units. share_top is the part of the top layer's variation that the image explains, share_mean the mean over all
-    layers. elbo and kl_top are in nats per example, measured unsmoothed.
+    layers. elbo and kl_top are in nats per example, measured unsmoothed; bits_per_dim is the ELBO's, where pixels have
+    256 levels.
     """
     return depth_width_table([block for block in blocks(frame)[0] if len(block.complete)])
 
@@ -43,14 +46,14 @@ def active_units(frame: pd.DataFrame) -> pd.DataFrame:
 def blocks(frame: pd.DataFrame) -> tuple[list[Curve], list[str]]:
     """Split a tidy frame into blocks, without what has no place in a map, and a line on each thing left out.
 
-    A block is a `Curve` with `hidden <units>` for the model: rows that share all else, of every depth and width.
+    A block is a `Curve` with `Family.grid` for the model: rows that share all else, of every depth and width.
     """
-    specs = {name: MLP.parse(name) if family == "mlp" else None for name, family in _models(frame)}
-    uniform = {name: spec for name, spec in specs.items() if spec is not None and len(set(spec.widths)) == 1}
-    others = [name for name in specs if name not in uniform]
-    notes = [f"not an mlp with layers of one width, so in no map: {some(others)}"] if others else []
-    rows = frame[frame["model"].isin(list(uniform))]
-    named = rows.assign(model=[f"hidden {uniform[str(name)].hidden[0]}" for name in rows["model"]])
+    own = [name for name, family in _models(frame) if family == "own"]
+    grids = {name: None if name in own else recorded_model(name, None, None).grid for name, _ in _models(frame)}
+    others = [name for name, grid in grids.items() if grid is None]
+    notes = [f"layers that are not all alike, so in no map: {some(others)}"] if others else []
+    rows = frame[~frame["model"].isin(others)]
+    named = rows.assign(name=rows["model"], model=[str(grids[str(name)]) for name in rows["model"]])
     found = []
     for block in curves(named):
         places = block.rows.groupby("rho")[["depth", "width"]].transform("nunique").max(axis=1)
@@ -77,6 +80,7 @@ def _places(block: Curve) -> Iterator[dict[str, Any]]:
     rows = _with_totals(block.rows.reset_index(drop=True))
     depths, widths = (sorted(int(value) for value in rows[name].unique()) for name in ("depth", "width"))
     hidden = int(block["model"].split()[-1])
+    names = dict(zip(zip(rows["depth"], rows["width"], strict=True), rows["name"], strict=True))
     declared = {name: value for name, value in block.declared.items() if name != "model"}
     cells_at = rows.groupby(["rho", "depth", "width"]).groups
     for rho, method in sorted(set(zip(rows["rho"], rows["method"], strict=True)), reverse=True):
@@ -85,11 +89,11 @@ def _places(block: Curve) -> Iterator[dict[str, Any]]:
                 cells = rows.loc[cells_at.get((rho, depth, width), [])]
                 complete = cells[cells["state"] == "complete"]
                 row = {**declared, "hidden": hidden, "method": method, "rho": rho, "depth": depth, "width": width}
-                row["model"] = MLP((width,) * depth, (hidden,) * depth).name
+                row["model"] = names.get((depth, width), "")
                 row["n_seeds"] = len(complete)
                 row |= {f"n_{state}": int((cells["state"] == state).sum()) for state in STATES}
-                for name in (*UNITS, "share_top", "share_mean", "elbo", "kl_top"):
-                    row[name] = float(complete[name].astype("float64").median())
+                for name in (*UNITS, *MEDIANS):
+                    row[name] = float(complete[name].astype("float64").median()) if name in complete else math.nan
                 for name in UNITS:
                     row[f"{name}_fraction"] = row[name] / (width if name.endswith("top") else depth * width)
                 yield row

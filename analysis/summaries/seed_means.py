@@ -21,12 +21,13 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.frames.bits import BITS, with_bounds_in_bits
 from analysis.frames.configurations import Configuration
 from analysis.frames.curves import CURVE
 from analysis.frames.gather import layers_at_floor
 from sweeps.grid.declared import of_kind
 
-METRICS = ("kl_total", "kl_top", "elbo")
+METRICS = ("kl_total", "kl_top", "elbo", BITS)
 _TEXT = (*of_kind("text"), "method", "seeds", "au", "au_path", "share", "devices")
 _COUNTS = (*of_kind("whole"), "n_seeds", "at_floor")
 
@@ -70,14 +71,16 @@ class TableRow:
         cells = [dict(zip(names, values, strict=True)) for values in complete.itertuples(index=False, name=None)]
         cells.sort(key=lambda cell: int(cell["seed"]))
         examples = {name: _examples(cells, name) for name in _bounds(cells)}
+        cells = [with_bounds_in_bits(cell, list(examples)) for cell in cells]
         bounds = {
             name: _mean(cells, name, f"{name}_se") if len(counts) < 2 else None for name, counts in examples.items()
         }
+        bits = {f"{name}_{BITS}": _mean(cells, f"{name}_{BITS}") for name, value in bounds.items() if value}
         layers = range(one.curve.model.depth, 0, -1)
         return cls(
             one,
             tuple(int(cell["seed"]) for cell in cells),
-            {name: _mean(cells, name) for name in METRICS} | bounds,
+            {name: _mean(cells, name) for name in METRICS} | bounds | bits,
             au="-".join(_median(cells, f"au_{i}") for i in layers),
             au_path="-".join(_median(cells, f"au_path_{i}") for i in layers),
             share="-".join(_percent(cells, f"share_{i}") for i in layers),
@@ -101,7 +104,7 @@ class TableRow:
             "at_floor": max(map(len, self.at_floor)),
             "devices": "; ".join(one.curve.devices),
         }
-        return {name: row[name] for name in columns(list(self.examples))}
+        return {name: row.get(name) for name in columns(list(self.examples))}
 
 
 def columns(bounds: Sequence[str]) -> list[str]:
@@ -109,8 +112,9 @@ def columns(bounds: Sequence[str]) -> list[str]:
     return [
         *(*CURVE, "method", "rho", "seeds", "n_seeds"),
         *(f"{name}_{statistic}" for name in ("kl_total", "kl_top") for statistic in ("mean", "sd")),
-        *("au", "au_path", "share", "elbo_mean", "elbo_sd"),
+        *("au", "au_path", "share", "elbo_mean", "elbo_sd", f"{BITS}_mean", f"{BITS}_sd"),
         *(f"{name}_{statistic}" for name in bounds for statistic in ("mean", "sd", "se", "n", "examples")),
+        *(f"{name}_{BITS}_{statistic}" for name in bounds for statistic in ("mean", "sd")),
         *("kl_weight", "at_floor", "devices"),
     ]
 

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.frames.curves import CURVE, curves
 from hvae_core.spec import retained_variance
 
-METRICS = ("kl_top", "au_top", "share_top", "info_top", "elbo")
+METRICS = ("kl_top", "au_top", "share_top", "info_top", "elbo", "bits_per_dim")
 STATISTICS = ("median", "min", "max")
 COLUMNS = (*CURVE, "rho", "c", "n_seeds", *(f"{metric}_{statistic}" for metric in METRICS for statistic in STATISTICS))
 
@@ -21,7 +21,8 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     One rule for every number of seeds, said in the column names: the interval is the range min to max, which
     claims nothing about seeds that were not run. kl_top and elbo are in nats per example, measured unsmoothed;
     info_top is the lower estimate, au_top counts units, share_top is a part of one; share and information are missing
-    where they were not measured; c = rho^2 (1 - 1/K) + 1/K is the retained degree-1 variance.
+    where they were not measured, bits_per_dim (of the ELBO) where pixels are bits. c = rho^2 (1 - 1/K) + 1/K is the
+    retained degree-1 variance.
     """
     rows: list[dict[str, Any]] = []
     for curve in curves(frame[frame["state"] == "complete"]):

@@ -15,11 +15,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from analysis.frames.bits import BITS
 from analysis.frames.configurations import Configuration
 from analysis.summaries.seed_means import Mean, TableRow, measured
 from analysis.tables.quoted import Quoted
 from analysis.words.incomplete import counted
 from analysis.words.methods import names_in_words, shared_in_words
+from sweeps.grid.declared import binarised
 
 IN_COLUMNS = ("ou_samples", "steps")
 NONE = "–"
@@ -67,14 +69,16 @@ def lay_out(rows: Sequence[TableRow], left_out: Sequence[str], context: Sequence
     one, models = group[0], list(dict.fromkeys(each["model"] for each in group))
     several = len(models) > 1
     bounds = measured(rows)
-    title = [one.curve.name, f"content {one.curve.content}", f"{one['binarise']} binarisation"]
+    title = [one.curve.name, f"content {one.curve.content}", binarised(one["binarise"])]
     title += [*([] if several else models), *shared_in_words(group, IN_COLUMNS)]
     columns = [("Model", False)] if several else []
     columns += [("Method", False), ("ρ", True), ("K", True), ("steps", True), ("seeds", True), ("KL", True)]
     columns += [("top KL", True), ("active units", False)]
     shares = any("?" not in row.share for row in rows)
-    columns += [*([("share, %", False)] if shares else []), ("ELBO", True)]
-    columns += [(_heading(rows, name), True) for name in bounds]
+    columns += [*([("share, %", False)] if shares else [])]
+    for bound in ("elbo", *bounds):
+        columns.append(("ELBO" if bound == "elbo" else _heading(rows, bound), True))
+        columns += [(f"{_bound(bound)}, bits/dim", True)] if _in_bits(rows) else []
     table = Table(", ".join(title), _sentences(rows, bounds), columns, context=list(context))
     best = _best(rows)
     most = max(len(row.seeds) for row in rows)
@@ -86,15 +90,24 @@ def lay_out(rows: Sequence[TableRow], left_out: Sequence[str], context: Sequence
         cells: list[str | Number] = [row.configuration["model"]] if several else []
         cells.append(", ".join([" + ".join(name), *others]))
         first, previous = row.configuration["model"] != previous, row.configuration["model"]
-        cells += _cells(row, bounds, marked, shares)
+        cells += _cells(row, bounds, marked, shares, _in_bits(rows))
         table.lines.append(Line(cells, [table.footnotes.index(text) for text in notes], first))
     table.remarks = _remarks(group, left_out)
     return table
 
 
-def _cells(row: TableRow, bounds: Sequence[str], best: bool, shares: bool) -> list[str | Number]:
+def _in_bits(rows: Sequence[TableRow]) -> bool:
+    """Whether pixels have 256 levels, so that bounds are given in bits per dimension too."""
+    return any(row.numbers[BITS] for row in rows)
+
+
+def _cells(row: TableRow, bounds: Sequence[str], best: bool, shares: bool, bits: bool) -> list[str | Number]:
     """Everything but the names of a row."""
-    one = row.configuration
+    one, numbers = row.configuration, list[str | Number]()
+    for name in ("elbo", *bounds):
+        numbers.append(_number(row.numbers[name], best=best and name == "elbo"))
+        in_bits = BITS if name == "elbo" else f"{name}_{BITS}"
+        numbers += [_number(row.numbers.get(in_bits), digits=3)] if bits else []
     return [
         *(
             f"{one.rho:.12g}",
@@ -104,7 +117,7 @@ def _cells(row: TableRow, bounds: Sequence[str], best: bool, shares: bool) -> li
         ),
         *(_number(row.numbers[name], spread=False) for name in ("kl_total", "kl_top")),
         *(row.au, *([row.share] if shares else [])),
-        *(_number(row.numbers["elbo"], best=best), *(_number(row.numbers[name]) for name in bounds)),
+        *numbers,
     ]
 
 
@@ -132,14 +145,16 @@ def _best(rows: Sequence[TableRow]) -> list[bool]:
     return [mean is not None and mean.mean + mean.sd >= highest.mean - highest.sd for mean in means]
 
 
-def _number(value: Mean | None, spread: bool = True, best: bool = False) -> str | Number:
+def _number(value: Mean | None, spread: bool = True, best: bool = False, digits: int = 2) -> str | Number:
     if value is None:
         return NONE
-    return Number(f"{value.mean:.2f}", _width(value.sd) if spread else "", _width(value.se), best)
+    return Number(
+        f"{value.mean:.{digits}f}", _width(value.sd, digits) if spread else "", _width(value.se, digits), best
+    )
 
 
-def _width(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.2f}"
+def _width(value: float, digits: int) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _sentences(rows: Sequence[TableRow], bounds: Sequence[str]) -> list[str]:
@@ -163,6 +178,10 @@ def _sentences(rows: Sequence[TableRow], bounds: Sequence[str]) -> list[str]:
     sentences.append(f"{units}, median over seeds.")
     if any("?" not in row.share for row in rows):
         sentences.append("Share: how much of each layer's posterior-mean variance the image explains, top to bottom.")
+    if _in_bits(rows):
+        sentences.append(
+            "Bits/dim: the same in bits for each of an image's C H W values, sign reversed; less is better."
+        )
     if any(row.configuration["kl_anneal"] for row in rows):
         sentences.append("KL annealing a:b: weight 0 for a steps, then linearly up to 1 over b steps.")
     if any(_best(rows)):

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from hvae_core.evaluation.active_units import ACTIVE_EXAMPLES, Activity, active_units
 from hvae_core.evaluation.blocks import blocks, choose_examples
+from hvae_core.image import ImageSpec
 from hvae_core.precision import products
 from hvae_core.streams import SeedStreams
 from hvae_core.systems.base import System, dtype_of
@@ -36,12 +37,14 @@ BLOCK = 500  # examples that share one draw of a pass
 class Metrics(Activity):
     """Unsmoothed metrics of each member, numpy float64 in nats per example; layers bottom to top.
 
-    elbo, recon (M,); kl (M, L), its last column the top KL; beside them the counts and shares of `Activity`.
+    elbo, recon (M,); kl (M, L), its last column the top KL; beside them the counts and shares of `Activity`. image
+    says whether the ELBO is given in bits per dimension too, as it is where pixels have 256 levels.
     """
 
     elbo: np.ndarray
     recon: np.ndarray
     kl: np.ndarray
+    image: ImageSpec
 
     def row(self, member: int) -> dict[str, float | int]:
         """One member's metrics under the column names of a history or a record."""
@@ -56,6 +59,7 @@ class Metrics(Activity):
             **{f"au_{i}": int(self.au[member, i - 1]) for i in layers},
             **{f"au_path_{i}": int(self.au_path[member, i - 1]) for i in layers},
             **self.shares(member),
+            **({"bits_per_dim": self.image.bits_per_dim(float(self.elbo[member]))} if self.image.levels > 2 else {}),
         }
 
 
@@ -83,4 +87,5 @@ def evaluate(model: System, images: Tensor, seeds: Sequence[int], purpose: str) 
         elbo=(mean_recon - mean_kl.sum(0)).cpu().numpy(),
         recon=mean_recon.cpu().numpy(),
         kl=mean_kl.T.cpu().numpy(),
+        image=model.image,
     )

@@ -76,6 +76,14 @@ class Family(ABC):
         return (sum(shape[0] for shape in above), *above[0][1:])
 
     @property
+    def grid(self) -> str | None:
+        """What it shares with models of other depths and widths, for maps over both; ends in its hidden width.
+
+        None where its stochastic layers are not all alike.
+        """
+        return None
+
+    @property
     def decodes(self) -> bool:
         """Whether it is meant to explain pixels, so that it must beat independent ones."""
         return True

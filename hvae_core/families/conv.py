@@ -61,6 +61,11 @@ class Conv(Maps):
         """The kind of network."""
         return "conv"
 
+    @property
+    def grid(self) -> str:
+        """The size of its maps and its filters."""
+        return f"{self.maps[1]}x{self.maps[2]} maps, filters {self.filters}"
+
     def parameters(self, image: ImageSpec, outputs: int) -> int:
         """Count the weights of one member."""
         return self._weights(image.shape[0], outputs, self.halvings(image))

@@ -90,6 +90,12 @@ class MLP(Family):
         """A row of units for each stochastic layer."""
         return tuple((width,) for width in self.widths)
 
+    @property
+    def grid(self) -> str | None:
+        """Its hidden width, where all layers are alike."""
+        alike = len(set(self.widths)) == len(set(self.hidden)) == 1
+        return f"hidden {self.hidden[0]}" if alike else None
+
     def parameters(self, image: ImageSpec, outputs: int) -> int:
         """Count the weights of one member."""
 

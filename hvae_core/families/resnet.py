@@ -75,6 +75,13 @@ class ResNet(Maps):
         """Whether it has stochastic skip connections."""
         return self.skips
 
+    @property
+    def grid(self) -> str:
+        """The size of its maps, its blocks and filters."""
+        skips = ", with skips" if self.skips else ""
+        blocks = f"{self.blocks} block{'s' if self.blocks > 1 else ''}"
+        return f"{self.maps[1]}x{self.maps[2]} maps, {blocks}{skips}, filters {self.filters}"
+
     def networks(self, members: int, image: ImageSpec, outputs: int) -> Networks:
         """Build the networks of that many members; raises SpecError for images that do not halve to the maps."""
         from hvae_core.networks.resnet import resnet_networks

@@ -34,19 +34,24 @@ def row_floats(family: Family, image: ImageSpec, outputs: int) -> RowFloats:
     )
 
 
+def kept_for_backward(compute: Callable[[], object]) -> int:
+    """Count the numbers of the tensors that autograd keeps while something is computed."""
+    sizes: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        sizes[id(tensor)] = tensor.numel()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        compute()
+    return sum(sizes.values())
+
+
 def _kept(network: Callable[[Tensor], object], shape: Shape, result: int) -> int:
     """Numbers saved for the backward pass of two rows less those of one, and those of the result."""
 
     def saved(rows: int) -> int:
-        sizes: dict[int, int] = {}
-
-        def note(tensor: Tensor) -> Tensor:
-            sizes[id(tensor)] = tensor.numel()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            network(torch.zeros(1, rows, *shape, device="meta", requires_grad=True))
-        return sum(sizes.values())
+        return kept_for_backward(lambda: network(torch.zeros(1, rows, *shape, device="meta", requires_grad=True)))
 
     kept = saved(2) - saved(1) + result
     return kept if len(shape) == 1 else round(LAYOUTS * kept)

@@ -78,6 +78,11 @@ def _train(name: str, kind: Kind, **more: Any) -> Setting:
     return Setting(name, "train", kind, _default(TrainSpec, name), **more)
 
 
+def binarised(value: str) -> str:
+    """Say in words what was done to pixels."""
+    return "256 levels" if value == "none" else f"{value} binarisation"
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("dataset", "data", "text"),
     Setting("source", "data", "text"),
@@ -87,7 +92,7 @@ SETTINGS: tuple[Setting, ...] = (
         "data",
         "text",
         "static",
-        label=lambda value: f"{value} binarisation",
+        label=binarised,
         help="static: one fixed Bernoulli draw of grey images; dynamic: a new draw each time; none: 256 levels.",
         choices=BINARISE,
     ),

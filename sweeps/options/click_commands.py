@@ -30,12 +30,15 @@ COMPLETION = ("_HVAE_SWEEP_COMPLETE", "_HVAE_PLOT_COMPLETE")
 NOT_IN_CONFIG = {"config", "dry_run", "as_json", "plan_only", "workers", "probe", "help"}
 OPTION_PANELS = {
     "Science": (
-        *("--model", "--depths", "--widths", "--hidden", "--methods", "--rho", "--refine", "--budget", "--ou-samples"),
-        *("--smoothing", "--beta-top", "--kl-anneal", "--free-bits", "--iwae-k", "--mixture"),
-        *("--quantity", "--active", "--compare", "--margin", "--diagnostics"),
+        *("--model", "--family", "--depths", "--widths", "--maps", "--hidden", "--methods", "--rho", "--refine"),
+        *("--budget", "--ou-samples", "--smoothing", "--beta-top", "--kl-anneal", "--free-bits", "--iwae-k"),
+        *("--mixture", "--quantity", "--active", "--compare", "--margin", "--diagnostics"),
     ),
     "Training": ("--seeds", "--steps", "--batch-size", "--lr", "--precision"),
-    "Data": ("--datasets", "--null", "--models", "--cells", "--samples", "--examples", "--binarise", "--data-dir"),
+    "Data": (
+        *("--datasets", "--null", "--image", "--models", "--cells", "--samples", "--examples", "--binarise"),
+        *("--data-dir",),
+    ),
     "Running": (
         *("--pack", "--gpus-per-trial", "--cpus-per-trial", "--address", "--max-failures", "--fail-fast"),
         *("--retry-failed", "--backend", "--array", "--ray", "--wait", "--watch", "--remove"),

@@ -1,9 +1,9 @@
 """The paper's experiments as settings of our commands, and a small form of each for two CPU cores.
 
 What the paper states is taken from it; what it does not (K, rho grids, Figure 3's grid and rho, the rho of the tables,
-IWAE's k, the depth and networks of Figure 1 right, whether Figure 1 uses static MNIST, Figure 2's length) is our
-choice. A small form (--quick) shows the effect with embedded or given data at a few thousand steps; its numbers are not
-the paper's.
+IWAE's k, the depth and networks of Figure 1 right, whether Figure 1 uses static MNIST, Figure 2's length, the rows of
+Tables 1 and 2, how long residual models train, the likelihood of colours) is our choice. A small form (--quick) shows
+the effect with embedded or given data at a few thousand steps; its numbers are not the paper's.
 """
 
 from __future__ import annotations
@@ -33,9 +33,18 @@ class Preset:
     quick: Settings = field(default_factory=dict)
 
 
+LIKELIHOODS: Settings = {"methods": ["vae", "hvae"], "rho": ["0.8"], "steps": 1_000_000, "eval_every": 20_000}
+SMALL_LIKELIHOODS: Settings = {**SMALL_TRAINING, "steps": 1500, "eval_every": 250, "ll_examples": 100}
+MEMORY: Settings = {
+    **{"model": ["resnet4x8x16x16b5f100", "resnet6x8x16x16b5f100"], "image": "3x32x32/256", "batch_size": 64},
+    **{"methods": ["vae", "hvae", "iwae"], "ou_samples": 5, "iwae_k": 5, "mixture": 10},
+}
+SMALL_MEMORY: Settings = {"model": ["resnet4x8x16x16b1f32", "resnet6x8x16x16b1f32"], "batch_size": 16}
+
 QUICK: dict[str, Settings] = {  # what --quick means where no preset is named
     "rho": {**SMALL, "datasets": ["mnist", "glyphs"], "rho": RHO_AXIS, "eval_every": 500},
     "methods": {**SMALL_TABLE, "datasets": ["mnist"]},
+    "memory": SMALL_MEMORY,
     "depth-width": {
         **{"datasets": ["mnist"], "depths": ["1:4"], "widths": ["4", "8", "16", "32"], "hidden": 64},
         **{"rho": ["1", "0.8"], **SMALL_TRAINING},
@@ -77,10 +86,32 @@ PRESETS: dict[str, Preset] = {
         },
         QUICK["depth-width"],
     ),
+    "table1": Preset(
+        "methods",
+        {**LIKELIHOODS, "model": ["mlp4x40", "resnet4x8x14x14b5"], "datasets": ["mnist"]},
+        {**SMALL_LIKELIHOODS, "model": ["mlp4x16h64", "resnet3x4x7x7b1f16"]},
+    ),
+    "table2": Preset(
+        "methods",
+        {**LIKELIHOODS, "model": ["mlp4x40", "resnet4x8x14x14b5"], "datasets": ["omniglot"]},
+        {**SMALL_LIKELIHOODS, "model": ["mlp4x16h64", "resnet3x4x7x7b1f16"], "datasets": ["glyphs"]},
+    ),
     "table3": Preset(
         "methods",
         {**TABLE, "model": ["mlp4x40", "mlp64-32-16-8"], "datasets": ["mnist"], "binarise": "dynamic"},
         {**SMALL_TABLE, "model": ["mlp4x16h64", "mlp16-8-4-2"]},
     ),
     "table4": Preset("methods", {**TABLE, "model": ["mlp4x40"], "datasets": ["mnist"]}, SMALL_TABLE),
+    "table5": Preset(
+        "methods",
+        {
+            **{**LIKELIHOODS, "model": ["resnet3x8x16x16b6f100", "resnet3x8x16x16b6f100skip", "resnet6x8x16x16b6f100"]},
+            **{"datasets": ["cifar10"], "mixture": 10, "batch_size": 64},
+        },
+        {
+            **{**SMALL_LIKELIHOODS, "model": ["resnet2x4x16x16b1f16", "resnet2x4x16x16b1f16skip"]},
+            **{"datasets": ["cifar10:partial"], "steps": 300, "batch_size": 32, "eval_every": 50, "ll_examples": 20},
+        },
+    ),
+    "table6": Preset("memory", MEMORY, SMALL_MEMORY),
 }

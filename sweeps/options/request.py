@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from sweeps.ledger.locate import ledger_at
 from sweeps.options import values
 from sweeps.planning.moved_data import load_moved
 from sweeps.planning.run_settings import RunSettings
+
+MAPS = "7x7"  # of depth-width grids of convolutional families
 
 
 def sweep_spec(given: Mapping[str, Any], models: Sequence[str], objectives: Sequence[ObjectiveSpec]) -> SweepSpec:
@@ -106,13 +109,23 @@ def method_objectives(given: Mapping[str, Any]) -> tuple[ObjectiveSpec, ...]:
 
 
 def grid_models(given: Mapping[str, Any]) -> list[str]:
-    """Return a model for each width at each depth; raises SpecError."""
-    hidden = "" if given["hidden"] == 200 else f"h{given['hidden']}"
+    """Return a model for each width at each depth; raises SpecError.
+
+    The width of a convolutional family is the number of its maps, and its hidden width that of its filters.
+    """
+    kind, hidden, maps = given["family"] or "mlp", given["hidden"], given["maps"]
+    if maps is not None and kind == "mlp":
+        raise SpecError(f"maps: {maps!r} is not allowed with --family mlp, whose latents are rows of units")
+    if maps is not None and not re.fullmatch(r"[1-9]\d*x[1-9]\d*", maps):
+        raise SpecError(f"maps: {maps!r} is not allowed; it must be HEIGHTxWIDTH such as 7x7")
     depths, widths = (values.whole_numbers(name, given[name]) for name in ("depths", "widths"))
     for name, axis in (("depths", depths), ("widths", widths)):
         if min(axis) < 1:
             raise SpecError(f"{name}: {min(axis)} is not allowed; it must be at least 1")
-    return [f"mlp{depth}x{width}{hidden}" for depth in depths for width in widths]
+    size, letter = ("", "h") if kind == "mlp" else (f"x{maps or MAPS}", "f")
+    inner = "" if hidden is None else f"{letter}{hidden}"
+    texts = [f"{kind}{depth}x{width}{size}{inner}" for depth in depths for width in widths]
+    return [parse_model(text).name for text in texts]
 
 
 def run_settings(given: Mapping[str, Any]) -> RunSettings:

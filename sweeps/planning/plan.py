@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from hvae_core.checks import SpecError
+from hvae_core.image import ImageSpec
 from hvae_core.training.memory import member_bytes
 from sweeps.grid.cell import Cell
 from sweeps.grid.sweep_spec import DataSource, SweepSpec
@@ -69,8 +71,12 @@ class Plan:
         images = {data.checksum: data.image for data in self.spec.data}
 
         def room(cell: Cell) -> int:
+            if resources.memory is None:
+                return MAX_MEMBERS
             each = member_bytes(cell.model, cell.member.objective, cell.train, images[cell.checksum], captured)
-            return MAX_MEMBERS if resources.memory is None else min(MAX_MEMBERS, max(1, resources.memory // each))
+            if each > resources.memory:
+                raise SpecError(too_large(cell, images[cell.checksum], captured, each, resources.memory))
+            return min(MAX_MEMBERS, resources.memory // each)
 
         return old + plan_packs(rest, size, max(1, resources.slots - len(old)), room, across_seeds=captured)
 
@@ -79,6 +85,22 @@ class Plan:
         requested = {cell.id for cell in self.cells}
         others = dict.fromkeys(cell for pack in packs for cell in pack.cells if cell not in requested)
         return [cell for cell in others if ledger.state(cell) == "pending"]
+
+
+def too_large(cell: Cell, image: ImageSpec, captured: bool, needed: int, memory: int) -> str:
+    """Say what one model needs by the estimate, what there is, and the largest minibatch that would fit."""
+
+    def fits(batch: int) -> bool:
+        train = replace(cell.train, batch_size=batch)
+        return member_bytes(cell.model, cell.member.objective, train, image, captured) <= memory
+
+    batches = range(1, cell.train.batch_size)
+    largest = bisect.bisect_left(batches, True, key=lambda batch: not fits(batch))
+    advice = f"--batch-size {largest} would fit" if largest else "not even a minibatch of one image fits"
+    return (
+        f"model: {cell.model.name!r} ({cell.member.objective.label}, batch {cell.train.batch_size}) needs up to "
+        f"{needed / 2**30:.1f} GiB, a trial has {memory / 2**30:.1f} GiB; {advice}, --pack 1 tries it all the same"
+    )
 
 
 def plan_sweep(ledger: Ledger, spec: SweepSpec, retry_failed: bool = False) -> Plan:

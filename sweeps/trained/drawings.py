@@ -14,7 +14,7 @@ from sweeps.trained.load import load_cell
 
 @dataclass(frozen=True)
 class Pictures:
-    """Images (N, H, W) of one cell: pixel probabilities in [0, 1], and binary originals.
+    """Images of one cell, (N, H, W) or in colour (N, H, W, 3): pixel means in [0, 1], and the originals.
 
     samples: from the prior. top: one draw of every lower layer's noise, N draws of z_L: where the top layer has
     collapsed they are all alike. reconstructions: E[x | z_1] for z_1 drawn given each original.
@@ -43,7 +43,8 @@ def pictures(ledger: Ledger, cell_id: str, count: int = 10, seed: int = 0) -> Pi
     originals = torch.from_numpy(data.test)[chosen]
 
     def images(pixels: torch.Tensor) -> np.ndarray:
-        return pixels.reshape(-1, *data.image.shape[1:]).to(torch.float64).numpy()
+        shares = pixels.reshape(-1, *data.image.shape).to(torch.float64).numpy() / (data.image.levels - 1)
+        return shares[:, 0] if data.image.shape[0] == 1 else np.moveaxis(shares, 1, -1)
 
     return Pictures(
         images(model.generate(noise)),

@@ -59,7 +59,8 @@ def describe(record: Record) -> str:
         r, L = record.result, cell.model.depth
         units = f"{r['au_top']}/{cell.model.units[L - 1]} active"
         worse = f", worse than independent pixels ({r['baseline']:.2f})" if is_untrained(r) else ""
-        return f"{name}: top KL {r['kl_top']:.3f} nats, {units}, ELBO {r['elbo']:.2f}{worse}"
+        bits = f" ({r['bits_per_dim']:.3f} bits/dim)" if "bits_per_dim" in r else ""
+        return f"{name}: top KL {r['kl_top']:.3f} nats, {units}, ELBO {r['elbo']:.2f}{bits}{worse}"
     lines = (record.failure or {}).get("lines") or [""]
     return f"{name}: {record.state}: {lines[-1]}"
 

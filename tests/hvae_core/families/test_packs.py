@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,12 +11,21 @@ from hvae_core.families.registry import parse_model
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.trainer import PackTrainer
 
-MODELS = ("conv3x2x2x2f3", "resnet2x2x2x2b1f3", "resnet3x2x2x2b1f3skip")
+MODELS = ("conv3x2x2x2f3", "resnet2x2x2x2b1f3", "resnet3x2x2x2b1f3skip", "colour:conv2x2x2x2f3")
+
+
+def coloured(bars: Dataset) -> Dataset:
+    """Bars in three colours of many levels."""
+    weights = np.array([250, 120, 7], dtype=np.uint8).reshape(3, 1, 1)
+    images = {key: getattr(bars, key) * weights + 2 for key in ("train", "valid", "test")}
+    return Dataset.of(name="bars", source="npz", reference="", shape=(3, 4, 4), images=images, binarise="none")
 
 
 def trainer(bars: Dataset, model: str, members: list[Member], precision: str = "float64") -> PackTrainer:
-    train = TrainSpec(batch_size=6, precision=precision)  # type: ignore[arg-type]
-    return PackTrainer(parse_model(model), members, train, bars, torch.device("cpu"))
+    colour, _, name = model.rpartition(":")
+    train = TrainSpec(batch_size=6, precision=precision, mixture=2 if colour else 1)  # type: ignore[arg-type]
+    data = coloured(bars) if colour else bars
+    return PackTrainer(parse_model(name), members, train, data, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("model", MODELS)

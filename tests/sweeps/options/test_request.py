@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import cli
+from sweeps.ledger.ledger import Ledger
 
 TINY = ["--model", "mlp2x3h6", "--datasets", "glyphs", "--rho", "0.5", "1", "--dry-run", "--json"]
 
@@ -82,3 +83,35 @@ def test_an_option_that_nothing_uses_is_noted_if_it_was_typed(words: list[str], 
     quick = ["methods", "--quick", "--methods", "vae", "hvae", "--dry-run", "--out", str(tmp_path / "r"), *words]
     done = CliRunner().invoke(cli.sweep, quick, catch_exceptions=False)
     assert done.stderr.count("is used by none") == said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "models"),
+    [
+        (("--depths", "1:2", "--widths", "4"), {"mlp1x4", "mlp2x4"}),
+        (("--family", "conv", "--depths", "2", "--widths", "2", "4"), {"conv2x2x7x7", "conv2x4x7x7"}),
+        (("--family", "conv", "--depths", "3", "--widths", "2", "--hidden", "16"), {"conv3x2x7x7f16"}),
+        (("--family", "resnet", "--depths", "2", "--widths", "3", "--maps", "14x14"), {"resnet2x3x14x14"}),
+    ],
+)
+def test_grids_are_of_any_family(tmp_path: Path, arguments: tuple[str, ...], models: set[str]) -> None:
+    words = ["depth-width", "--datasets", "glyphs", *arguments, "--plan-only", "--out", str(tmp_path)]
+    done = CliRunner().invoke(cli.sweep, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
+    assert {record.cell.model.name for record in Ledger(tmp_path).records()} == models
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--maps", "7x7"), "maps: '7x7' is not allowed with --family mlp"),
+        (("--family", "conv", "--maps", "7"), "maps: '7' is not allowed; it must be HEIGHTxWIDTH such as 7x7"),
+        (("--family", "conv", "--maps", "5x5"), "do not halve"),
+        (("--family", "conv", "--hidden", "0"), "'conv1x10x7x7f0' is not a model"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_one_line(tmp_path: Path, arguments: tuple[str, ...], line: str) -> None:
+    words = ["depth-width", "--datasets", "glyphs", *arguments, "--dry-run", "--out", str(tmp_path)]
+    done = CliRunner().invoke(cli.sweep, words, catch_exceptions=False)
+    assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
+    assert line in done.stderr

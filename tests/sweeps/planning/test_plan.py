@@ -110,6 +110,25 @@ def test_the_table_adds_up(ledger: Ledger, spec: SweepSpec, result: Callable[...
     assert len(heading) == len(line)
 
 
+def test_a_model_over_the_memory_there_is_says_what_would_fit(ledger: Ledger, spec: SweepSpec) -> None:
+    """The batch named fits, one more does not, and --pack takes the planner's word for nothing."""
+    plan, image = plan_sweep(ledger, spec), spec.data[0].image
+    cell = plan.cells[0]
+
+    def needed(batch: int) -> int:
+        return member_bytes(cell.model, cell.member.objective, replace(cell.train, batch_size=batch), image)
+
+    memory = needed(5000)
+    big = replace(spec, trains=(replace(spec.trains[0], batch_size=10**5),))
+    with pytest.raises(SpecError, match=r"^model: 'mlp2x3h6' .*batch 100000.* --pack 1 tries") as error:
+        plan_sweep(ledger, big).packs(ledger, None, Resources(1, 0, 1, memory=memory))
+    largest = int(str(error.value).partition("--batch-size ")[2].split()[0])
+    assert needed(largest) <= memory < needed(largest + 1)
+    with pytest.raises(SpecError, match="not even a minibatch of one image fits"):
+        plan.packs(ledger, None, Resources(1, 0, 1, memory=10))
+    assert len(plan.packs(ledger, 1, Resources(1, 0, 1, memory=10))) == len(plan.cells)
+
+
 def test_a_pack_takes_no_more_memory_than_there_is(ledger: Ledger, spec: SweepSpec) -> None:
     """Room for one member is a pack for each; on a GPU with room for all, the seeds of a model go together."""
     plan, image = plan_sweep(ledger, spec), spec.data[0].image
