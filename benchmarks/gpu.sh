@@ -11,6 +11,9 @@ device=${2:-cuda}
 python=${PYTHON:-python3}
 steps=$([ "$device" = cpu ] && echo 4 || echo 40)  # the CPU is for trying this script out
 members=$([ "$device" = cpu ] && echo 2 || echo 1 4 11 21 42 64)
+maps=$([ "$device" = cpu ] && echo 1 || echo 1 4 11)  # of models of maps, which are larger
+batch=$([ "$device" = cpu ] && echo 2 || echo 64)
+repeats=$([ "$device" = cpu ] && echo 1 || echo 20)
 mkdir -p "$out"
 status=0
 
@@ -33,4 +36,10 @@ for precision in $precisions; do
     table "pack-step-$precision.md" "$python" -m benchmarks.pack_step --model mlp4x40 --batch-size 100 \
         --device "$device" --precision "$precision" --steps "$steps" --members $members
 done
+for model in conv3x8x7x7 resnet3x8x14x14f32 "resnet3x8x16x16b6f100 --image 3x32x32/256 --mixture 10"; do
+    # shellcheck disable=SC2086  # a model, and its own options
+    table "pack-step-${model%% *}.md" "$python" -m benchmarks.pack_step --model $model --batch-size "$batch" \
+        --device "$device" --steps "$steps" --members $maps
+done
+table conv-stack.md "$python" -m benchmarks.conv_stack --device "$device" --steps "$repeats"
 exit $status

@@ -4,7 +4,7 @@
 
 Prints milliseconds per model-step and ratios for each size of a pack, all from one process and one thread, the
 variants in turn so that the machine's drift hits them alike. `plain` is plain_loop.py: one eager model, a DataLoader,
-the default Adam (MLP and plain convolutional models). `products` is an MLP pack's batched matrix products in their own
+the default Adam (not for skips). `products` is an MLP pack's batched matrix products in their own
 shapes and nothing else; `floor` is the arithmetic of a model-step, as torch counts it, at the rate of one large product
 of the same precision: what a step would cost if only that took time.
 With --device cuda a pack's step is one CUDA graph, and the column M = 1 is an eager pack of one.
@@ -17,15 +17,18 @@ import statistics
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.plain_loop import PlainHVAE, steps
-from hvae_core.data import load_dataset
+from hvae_core.data import Dataset, load_dataset
 from hvae_core.families.conv import Conv
 from hvae_core.families.mlp import MLP
 from hvae_core.families.registry import parse_model
+from hvae_core.families.resnet import ResNet
+from hvae_core.image import ImageSpec
 from hvae_core.spec import PRECISIONS, Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.trainer import DTYPES, PackTrainer
 
@@ -92,6 +95,16 @@ def counted(pack: PackTrainer) -> int:
     return int(counter.get_total_flops())
 
 
+def random_images(image: ImageSpec) -> Dataset:
+    """Return noise: a step costs the same on it."""
+    draw = np.random.default_rng(0)
+    images = {
+        key: draw.integers(0, image.levels, (500, *image.shape), dtype=np.uint8) for key in ("train", "valid", "test")
+    }
+    binarise = "none" if image.levels > 2 else "static"
+    return Dataset.of(name="noise", source="", reference="", shape=image.shape, images=images, binarise=binarise)
+
+
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -101,13 +114,16 @@ def main() -> None:
     parser.add_argument("--ou-samples", type=int, default=5)
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--image", help="random images of this shape and levels, 3x32x32/256, instead of mnist")
+    parser.add_argument("--mixture", type=int, default=1)
     parser.add_argument("--steps", type=int, default=40, help="of each variant in each round")
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision("high" if given.precision == "tf32" else "highest")
-    data, spec = load_dataset("mnist"), parse_model(given.model)
-    train = TrainSpec(batch_size=given.batch_size, precision=given.precision)
+    spec = parse_model(given.model)
+    data = random_images(ImageSpec.read(given.image)) if given.image else load_dataset("mnist")
+    train = TrainSpec(batch_size=given.batch_size, precision=given.precision, mixture=given.mixture)
     dtype = DTYPES[train.precision]
 
     def trainer(members: int, captured: bool) -> PackTrainer:
@@ -116,13 +132,13 @@ def main() -> None:
 
     torch.manual_seed(0)
     variants: dict[str, Callable[[], object]] = {}
-    if isinstance(spec, MLP | Conv):
-        eager = PlainHVAE(spec, data.image, 0.9, given.ou_samples).to(dtype)
+    if isinstance(spec, MLP | Conv) or (isinstance(spec, ResNet) and not spec.skip):
+        eager = PlainHVAE(spec, data.image, 0.9, given.ou_samples, given.mixture).to(dtype)
         loop = steps(eager, torch.from_numpy(data.train).flatten(1).to(dtype), given.batch_size, given.device)
         variants["plain"] = lambda: next(loop)
     variants["M = 1"] = trainer(1, captured=False).advance
     operations = counted(trainer(1, captured=False))
-    what = f"{spec.name}, batch {given.batch_size}, K = {given.ou_samples}, {given.precision}"
+    what = f"{spec.name}, {data.image.text}, batch {given.batch_size}, K = {given.ou_samples}, {given.precision}"
     print(f"{what}, torch {torch.__version__}, {given.device}; ms per model-step")
     ratios = {"plain / packed": ("plain", "packed"), "packed / products": ("packed", "products")}
     ratios |= {"packed / floor": ("packed", "floor")}
