@@ -13,9 +13,12 @@ from hvae_core.checks import SpecError, is_finite, number, require, require_whol
 
 Smoothing: TypeAlias = Literal["mean_std", "ratio"]
 Precision: TypeAlias = Literal["float32", "float64", "tf32"]
+SystemName: TypeAlias = Literal["hvae", "lvae", "lvae+skip", "biva", "vampprior"]
 
 SMOOTHINGS: tuple[Smoothing, ...] = ("mean_std", "ratio")
 PRECISIONS: tuple[Precision, ...] = ("float32", "float64", "tf32")
+SYSTEMS: tuple[SystemName, ...] = ("hvae", "lvae", "lvae+skip", "biva", "vampprior")
+DEFAULT_PSEUDO_INPUTS = 500
 MAX_SEED = 2**63 - 1
 
 
@@ -28,6 +31,7 @@ class ObjectiveSpec:
     kl_anneal: (a, b) weights all KL by 0 for a steps and then linearly up to 1 over b further steps; None: always 1.
     free_bits: floor in nats under each stochastic layer's minibatch-mean KL; None: no floor.
     iwae_k: importance samples of the objective; 1 is the ELBO.
+    system: how inference and generation are ordered; pseudo_inputs: components of the VampPrior.
     """
 
     rho: float = 1.0
@@ -37,6 +41,8 @@ class ObjectiveSpec:
     kl_anneal: tuple[int, int] | None = None
     free_bits: float | None = None
     iwae_k: int = 1
+    system: SystemName = field(default="hvae", repr=False)
+    pseudo_inputs: int = field(default=DEFAULT_PSEUDO_INPUTS, repr=False)
 
     def __post_init__(self) -> None:
         require(is_finite(self.rho) and 0 <= self.rho <= 1, "rho", self.rho, "in [0, 1]")
@@ -53,6 +59,11 @@ class ObjectiveSpec:
             positive = is_finite(self.free_bits) and self.free_bits > 0
             require(positive, "free-bits", self.free_bits, "finite and above 0")
         require_whole("iwae-k", self.iwae_k, 1, 10_000)
+        require(self.system in SYSTEMS, "system", self.system, ", ".join(SYSTEMS))
+        require_whole("pseudo-inputs", self.pseudo_inputs, 1, 10**5)
+        if self.system != "vampprior":
+            usual = self.pseudo_inputs == DEFAULT_PSEUDO_INPUTS
+            require(usual, "pseudo-inputs", self.pseudo_inputs, "left out without the system vampprior")
         if self.iwae_k > 1:
             plain = self.beta_top == 1 and self.kl_anneal is None and self.free_bits is None
             require(plain, "iwae-k", self.iwae_k, "1 where beta-top, kl-anneal or free-bits is set")
@@ -62,8 +73,17 @@ class ObjectiveSpec:
                 object.__setattr__(self, name, number(value))
 
     @property
+    def later(self) -> str:
+        """What is left out of its repr, by which checkpoints are known, where it is not the default."""
+        usual = self.system == "hvae"
+        return "" if usual else f"{self.system} {self.pseudo_inputs}"
+
+    @property
     def method(self) -> str:
-        """Short name of the training method, as in the column `method`: vae, hvae, hvae-ratio, hvae+kl-anneal, ..."""
+        """Short name of the training method, as in the column `method`: vae, hvae, hvae-ratio, hvae+kl-anneal, ...
+
+        Of other systems: lvae, lvae+ou where the generator is smoothed, ...
+        """
         extras = [
             name
             for name, present in (
@@ -74,6 +94,9 @@ class ObjectiveSpec:
             )
             if present
         ]
+        if self.system != "hvae":
+            smoothed = [] if self.rho == 1 else ["ou" if self.smoothing == "mean_std" else "ou-ratio"]
+            return "+".join([self.system, *smoothed, *extras])
         if self.rho == 1:
             return "+".join(extras) or "vae"
         base = "hvae" if self.smoothing == "mean_std" else "hvae-ratio"
@@ -82,7 +105,7 @@ class ObjectiveSpec:
     @property
     def label(self) -> str:
         """rho, and whatever else is not the plain ELBO's."""
-        parts = [f"rho {self.rho:g}"]
+        parts = [*([self.system] if self.system != "hvae" else []), f"rho {self.rho:g}"]
         if self.smoothing != "mean_std":
             parts.append(self.smoothing)
         if self.beta_top != 1:
@@ -93,12 +116,14 @@ class ObjectiveSpec:
             parts.append(f"free-bits {self.free_bits:g}")
         if self.iwae_k > 1:
             parts.append(f"iwae {self.iwae_k}")
+        if self.system == "vampprior":
+            parts.append(f"{self.pseudo_inputs} pseudo-inputs")
         return " ".join(parts)
 
     @property
     def kind(self) -> tuple[object, ...]:
         """What members of one pack must have in common; rho, beta_top and the free-bits floor may differ."""
-        return (self.ou_samples, self.smoothing, self.kl_anneal, self.iwae_k)
+        return (self.ou_samples, self.smoothing, self.kl_anneal, self.iwae_k, self.system, self.pseudo_inputs)
 
 
 def retained_variance(rho: float, ou_samples: float, degree: int = 1) -> float:
@@ -126,7 +151,7 @@ class TrainSpec:
     batch_size: int = 100
     lr: float = 1e-3
     precision: Precision = "float32"
-    mixture: int = field(default=1, repr=False)  # left out of what checkpoints are known by: their weights tell
+    mixture: int = field(default=1, repr=False)
 
     def __post_init__(self) -> None:
         require_whole("mixture", self.mixture, 1, 100)

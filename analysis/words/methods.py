@@ -14,7 +14,8 @@ from analysis.words.settings import settings
 from sweeps.grid.declared import BY_NAME, names
 
 SMOOTHING = ("ou_samples", "smoothing")  # mean something among smoothed configurations only
-OBJECTIVE = tuple(name for name in names("objective") if name not in ("rho", *SMOOTHING))
+OBJECTIVE = tuple(name for name in names("objective") if name not in ("rho", "system", *SMOOTHING))
+SYSTEMS = {"lvae": "LVAE", "lvae+skip": "LVAE+", "biva": "BIVA", "vampprior": "VampPrior"}
 ALWAYS_SHARED = ("ou_samples", *(name for name in names("train") if BY_NAME[name].legend != "unusual"))
 
 
@@ -56,9 +57,12 @@ def names_in_words(
 
 
 def _method(one: Configuration, apart: Collection[str]) -> list[str]:
-    """Say a method: VAE, HVAE, IWAE with its k, or one of these and what is added to it."""
+    """Say a method: VAE, HVAE, IWAE with its k, LVAE, ..., or one of these and what is added to it."""
     words = settings(one.curve)
     extras = [words[name] for name in OBJECTIVE if name in apart and one[name] != DEFAULTS[name]]
+    if one["system"] != "hvae":
+        smoothed = {"mean_std": "OU", "ratio": "OU (ratio)"}[one["smoothing"]]
+        return [SYSTEMS[one["system"]], *([smoothed] if one.smoothed else []), *extras]
     if one.smoothed:
         return ["HVAE" if one["smoothing"] == "mean_std" else "HVAE (ratio)", *extras]
     if "iwae_k" in apart and one["iwae_k"] > 1:
@@ -70,7 +74,7 @@ def _others(
     one: Configuration, group: Sequence[Configuration], apart: Sequence[str], elsewhere: Collection[str]
 ) -> list[str]:
     """Say the settings, beside the method, that tell a configuration from others of its group."""
-    names = [name for name in apart if name not in (*OBJECTIVE, "smoothing")]
+    names = [name for name in apart if name not in (*OBJECTIVE, "smoothing", "system")]
     if not one.smoothed:
         names = [name for name in names if name not in SMOOTHING]
         names += [name for name in SMOOTHING if _told_apart_by(name, one, group)]

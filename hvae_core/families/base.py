@@ -7,10 +7,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from hvae_core.checks import SpecError
 from hvae_core.image import ImageSpec
 
 if TYPE_CHECKING:
     from hvae_core.networks.base import Networks
+    from hvae_core.networks.parts import Parts
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -49,6 +51,10 @@ class Family(ABC):
 
         The decoder gives `outputs` maps of the image's size (1 for binary grey pixels: logits).
         """
+
+    def parts(self, members: int, image: ImageSpec, outputs: int) -> Parts:
+        """Build what systems other than hvae need of a family; raises SpecError where it has none."""
+        raise SpecError(f"system: {self.name!r} can be trained as hvae alone; its family gives no parts for others")
 
     @property
     def family(self) -> str:

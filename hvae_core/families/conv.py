@@ -17,6 +17,7 @@ from hvae_core.image import ImageSpec
 
 if TYPE_CHECKING:
     from hvae_core.networks.base import Networks
+    from hvae_core.networks.parts import Parts
 
 FILTERS = 32
 GRAMMAR = "conv<depth>x<channels>x<height>x<width>[f<filters>] such as conv3x8x7x7"
@@ -76,6 +77,12 @@ class Conv(Maps):
 
         steps = self.halvings(image)
         return conv_networks(members, self.layers, self.maps[0], self.filters, steps, image, outputs)
+
+    def parts(self, members: int, image: ImageSpec, outputs: int) -> Parts:
+        """Build the parts of that many members."""
+        from hvae_core.networks.conv import ConvParts
+
+        return ConvParts(members, self.layers, self.filters, self.halvings(image), image, outputs)
 
     def _weights(self, colours: int, outputs: int, steps: int) -> int:
         C, f = self.maps[0], self.filters

@@ -18,6 +18,7 @@ from hvae_core.image import ImageSpec
 
 if TYPE_CHECKING:
     from hvae_core.networks.base import Networks
+    from hvae_core.networks.parts import Parts
 
 MAX_PARAMETERS = 10**9
 GRAMMAR = "mlp<depth>x<width>[h<hidden>] such as mlp4x40, or mlp<w1>-<w2>-... such as mlp64-32-16-8"
@@ -121,3 +122,9 @@ class MLP(Family):
         from hvae_core.networks.mlp import mlp_networks
 
         return mlp_networks(members, self.widths, self.hidden, image, outputs)
+
+    def parts(self, members: int, image: ImageSpec, outputs: int) -> Parts:
+        """Build the parts of that many members."""
+        from hvae_core.networks.mlp import MLPParts
+
+        return MLPParts(members, self.hidden, image, outputs)

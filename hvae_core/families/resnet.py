@@ -18,6 +18,7 @@ from hvae_core.image import ImageSpec
 
 if TYPE_CHECKING:
     from hvae_core.networks.base import Networks
+    from hvae_core.networks.parts import Parts
 
 BLOCKS, FILTERS = 2, 64
 GRAMMAR = "resnet<depth>x<channels>x<height>x<width>[b<blocks>][f<filters>][skip] such as resnet3x8x14x14"
@@ -89,3 +90,10 @@ class ResNet(Maps):
         steps = self.halvings(image)
         sizes = (self.layers, self.maps[0], self.filters, self.blocks, steps)
         return resnet_networks(members, *sizes, image, outputs, self.skips)
+
+    def parts(self, members: int, image: ImageSpec, outputs: int) -> Parts:
+        """Build the parts of that many members."""
+        from hvae_core.networks.resnet import ResParts
+
+        sizes = (self.layers, self.filters, self.blocks, self.halvings(image))
+        return ResParts(members, *sizes, image, outputs)

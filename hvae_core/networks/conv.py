@@ -8,7 +8,7 @@ that is about as fast as a loop over members on a CPU, and faster on a GPU.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from hvae_core.image import ImageSpec
 from hvae_core.networks.base import Networks
-from hvae_core.networks.mlp import SIGMA_FLOOR, SOFTPLUS_SHIFT
+from hvae_core.networks.mlp import normal_of
 from hvae_core.networks.normal import Normal
+from hvae_core.networks.parts import Parts
 from hvae_core.networks.stacked import StackedLayer
 
 KERNEL = 3
@@ -57,12 +58,37 @@ def unfolded(x: Tensor, members: int) -> Tensor:
     return apart.transpose(0, 1).contiguous()
 
 
-class ConvNetwork(nn.Module):
-    """Tanh convolutions and a linear one: (M or 1, N, I, H, W) -> (M, N, O, H', W').
+class ConvTrunk(nn.Module):
+    """Tanh convolutions: (M or 1, N, I, H, W) -> (M, N, filters, H', W').
 
     strides says how each tanh layer shrinks its maps, or with a negative entry grows them: -2 doubles their sides by
     repeating pixels before the convolution.
     """
+
+    def __init__(self, members: int, inputs: int, filters: int, strides: Sequence[int] = (1, 1)) -> None:
+        super().__init__()
+        self.members, self.strides = members, tuple(strides)
+        widths = (inputs, *[filters] * len(strides))
+        self.hidden = nn.ModuleList(
+            StackedConv(members, a, b, max(1, stride)) for (a, b), stride in zip(pairwise(widths), strides, strict=True)
+        )
+
+    def maps(self, x: Tensor) -> Tensor:
+        """Apply the layers; folded maps."""
+        maps = folded(x, self.members)
+        for layer, stride in zip(self.hidden, self.strides, strict=True):
+            if stride < 0:
+                maps = F.interpolate(maps, scale_factor=-stride, mode="nearest")
+            maps = layer(maps).tanh()
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layers."""
+        return unfolded(self.maps(x), self.members)
+
+
+class ConvNetwork(ConvTrunk):
+    """Tanh convolutions and a linear one: (M or 1, N, I, H, W) -> (M, N, O, H', W')."""
 
     def __init__(
         self,
@@ -73,22 +99,12 @@ class ConvNetwork(nn.Module):
         strides: Sequence[int] = (1, 1),
         fan_out: int | None = None,
     ) -> None:
-        super().__init__()
-        self.members, self.strides = members, tuple(strides)
-        widths = (inputs, *[filters] * len(strides))
-        self.hidden = nn.ModuleList(
-            StackedConv(members, a, b, max(1, stride)) for (a, b), stride in zip(pairwise(widths), strides, strict=True)
-        )
+        super().__init__(members, inputs, filters, strides)
         self.out = StackedConv(members, filters, outputs, fan_out=fan_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layers."""
-        maps = folded(x, self.members)
-        for layer, stride in zip(self.hidden, self.strides, strict=True):
-            if stride < 0:
-                maps = F.interpolate(maps, scale_factor=-stride, mode="nearest")
-            maps = layer(maps).tanh()
-        return unfolded(self.out(maps), self.members)
+        return unfolded(self.out(self.maps(x)), self.members)
 
 
 class ConvNormal(nn.Module):
@@ -100,8 +116,28 @@ class ConvNormal(nn.Module):
 
     def forward(self, x: Tensor) -> Normal:
         """Return the Normal on (M, N, C, H, W)."""
-        mean, s = self.network(x).chunk(2, dim=2)
-        return Normal(mean, F.softplus(s + SOFTPLUS_SHIFT) + SIGMA_FLOOR)
+        return normal_of(self.network(x))
+
+
+class ConvHead(nn.Module):
+    """Features (M, N, F, H, W), behind an activation if there is one, -> Normal on (M, N, C, H, W)."""
+
+    def __init__(
+        self,
+        members: int,
+        features: int,
+        channels: int,
+        gain: float = 1.0,
+        activation: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.members, self.activation = members, activation
+        self.out = StackedConv(members, features, 2 * channels, fan_out=channels, gain=gain)
+
+    def forward(self, features: Tensor) -> Normal:
+        """Return the Normal."""
+        maps = folded(features, self.members)
+        return normal_of(unfolded(self.out(maps if self.activation is None else self.activation(maps)), self.members))
 
 
 class ConvDecoder(ConvNetwork):
@@ -116,11 +152,43 @@ class ConvDecoder(ConvNetwork):
         self.out.bias.copy_(values[:, 0, 0])
 
 
+def strides_down(halvings: int) -> list[int]:
+    """Strides of the first posterior's tanh layers."""
+    return [2] * halvings + [1] * max(0, 2 - halvings)
+
+
+class ConvParts(Parts):
+    """The parts of a plain convolutional hierarchy."""
+
+    one_bias = True
+
+    def __init__(self, members: int, layers: int, filters: int, halvings: int, image: ImageSpec, outputs: int) -> None:
+        self.members, self.features, self.halvings = members, (filters,) * layers, halvings
+        self.image, self.outputs = image, outputs
+
+    def bottom(self) -> nn.Module:
+        """Return the trunk of the image, which halves it."""
+        return ConvTrunk(self.members, self.image.shape[0], self.features[0], strides_down(self.halvings))
+
+    def trunk(self, inputs: int, layer: int) -> nn.Module:
+        """Return two tanh convolutions."""
+        return ConvTrunk(self.members, inputs, self.features[layer])
+
+    def head(self, layer: int, units: int) -> nn.Module:
+        """Return a convolution to mean and sigma."""
+        return ConvHead(self.members, self.features[layer], units)
+
+    def decoder(self, inputs: int) -> tuple[nn.Module, Callable[[Tensor], None]]:
+        """Return the network to the image."""
+        network = ConvDecoder(self.members, inputs, self.features[0], self.halvings, self.outputs)
+        return network, network.set_output
+
+
 def conv_networks(
     members: int, layers: int, channels: int, filters: int, halvings: int, image: ImageSpec, outputs: int
 ) -> Networks:
     """Build the networks of a plain convolutional hierarchy, whose layers all have so many channels."""
-    down = [2] * halvings + [1] * max(0, 2 - halvings)
+    down = strides_down(halvings)
 
     def normal(inputs: int, strides: Sequence[int] = (1, 1)) -> nn.Module:
         return ConvNormal(ConvNetwork(members, inputs, filters, 2 * channels, strides, fan_out=channels))

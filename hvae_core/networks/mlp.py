@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -12,25 +12,56 @@ from torch import Tensor, nn
 from hvae_core.image import ImageSpec
 from hvae_core.networks.base import Networks
 from hvae_core.networks.normal import Normal
+from hvae_core.networks.parts import Parts
 from hvae_core.networks.stacked import StackedLinear
 
 SOFTPLUS_SHIFT = math.log(math.expm1(1.0))  # softplus(SOFTPLUS_SHIFT) = 1: every sigma starts near 1
 SIGMA_FLOOR = 1e-4
 
 
-class TanhNetwork(nn.Module):
-    """Two tanh layers and a linear one: (M or 1, N, I) -> (M, N, O)."""
+class TanhTrunk(nn.Module):
+    """Two tanh layers: (M or 1, N, I), or an image, -> (M, N, hidden)."""
 
-    def __init__(self, members: int, inputs: int, hidden: int, outputs: int, fan_out: int | None = None) -> None:
+    def __init__(self, members: int, inputs: int, hidden: int) -> None:
         super().__init__()
         self.first = StackedLinear(members, inputs, hidden)
         self.second = StackedLinear(members, hidden, hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layers."""
+        features: Tensor = self.second(self.first(x.flatten(2)).tanh()).tanh()
+        return features
+
+
+class TanhNetwork(TanhTrunk):
+    """Two tanh layers and a linear one: (M or 1, N, I) -> (M, N, O)."""
+
+    def __init__(self, members: int, inputs: int, hidden: int, outputs: int, fan_out: int | None = None) -> None:
+        super().__init__(members, inputs, hidden)
         self.out = StackedLinear(members, hidden, outputs, fan_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the three layers."""
-        out: Tensor = self.out(self.second(self.first(x).tanh()).tanh())
+        out: Tensor = self.out(super().forward(x))
         return out
+
+
+def normal_of(outputs: Tensor) -> Normal:
+    """N(mu, sigma^2) of a network's outputs (M, N, 2 D, *), mu first, sigma = softplus(s + softplus^-1(1)) + 1e-4."""
+    mean, s = outputs.chunk(2, dim=2)
+    return Normal(mean, F.softplus(s + SOFTPLUS_SHIFT) + SIGMA_FLOOR)
+
+
+class LinearHead(nn.Module):
+    """Features (M, N, F) -> Normal on (M, N, D)."""
+
+    def __init__(self, members: int, features: int, latents: int) -> None:
+        super().__init__()
+        self.out = StackedLinear(members, features, 2 * latents, fan_out=latents)
+
+    def forward(self, features: Tensor) -> Normal:
+        """Return the Normal."""
+        return normal_of(self.out(features))
 
 
 class NormalNetwork(nn.Module):
@@ -42,8 +73,7 @@ class NormalNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Normal:
         """Return the Normal on (M, N, D) for x (M or 1, N, I), or an image (M or 1, N, C, H, W)."""
-        mean, s = self.network(x.flatten(2)).chunk(2, dim=-1)
-        return Normal(mean, F.softplus(s + SOFTPLUS_SHIFT) + SIGMA_FLOOR)
+        return normal_of(self.network(x))
 
 
 class ImageNetwork(TanhNetwork):
@@ -62,6 +92,30 @@ class ImageNetwork(TanhNetwork):
     def set_output(self, values: Tensor) -> None:
         """Start the output bias at these values (outputs, H, W)."""
         self.out.bias.copy_(values.flatten())
+
+
+class MLPParts(Parts):
+    """The parts of an MLP hierarchy with these hidden widths, layer 1 first."""
+
+    def __init__(self, members: int, hidden: Sequence[int], image: ImageSpec, outputs: int) -> None:
+        self.members, self.features, self.image, self.outputs = members, tuple(hidden), image, outputs
+
+    def bottom(self) -> nn.Module:
+        """Return the trunk of the image."""
+        return self.trunk(self.image.pixels, 0)
+
+    def trunk(self, inputs: int, layer: int) -> nn.Module:
+        """Return two tanh layers of that layer's width."""
+        return TanhTrunk(self.members, inputs, self.features[layer])
+
+    def head(self, layer: int, units: int) -> nn.Module:
+        """Return a linear layer to mean and sigma."""
+        return LinearHead(self.members, self.features[layer], units)
+
+    def decoder(self, inputs: int) -> tuple[nn.Module, Callable[[Tensor], None]]:
+        """Return the network to the image."""
+        network = ImageNetwork(self.members, inputs, self.features[0], self.image, self.outputs)
+        return network, network.set_output
 
 
 def mlp_networks(

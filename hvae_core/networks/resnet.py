@@ -12,13 +12,16 @@ He et al., Identity Mappings in Deep Residual Networks, 2016 (pre-activation blo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hvae_core.image import ImageSpec
 from hvae_core.networks.base import Networks
-from hvae_core.networks.conv import ConvNormal, StackedConv, folded, unfolded
+from hvae_core.networks.conv import ConvHead, ConvNormal, StackedConv, folded, unfolded
+from hvae_core.networks.parts import Parts
 
 OUTPUT_GAIN = 0.1
 
@@ -37,12 +40,41 @@ class Block(nn.Module):
         return out
 
 
-class ResNetwork(nn.Module):
-    """A convolution, blocks, and an output convolution: (M or 1, N, I, H, W) -> (M, N, O, H', W').
+class ResTrunk(nn.Module):
+    """A convolution and blocks: (M or 1, N, I, H, W) -> (M, N, filters, H', W').
 
     The maps halve `halvings` times before the blocks, by convolutions of stride 2, and double `doublings` times behind
     them, by repetition and a convolution.
     """
+
+    def __init__(
+        self, members: int, inputs: int, filters: int, blocks: int, halvings: int = 0, doublings: int = 0
+    ) -> None:
+        super().__init__()
+        self.members = members
+        self.first = StackedConv(members, inputs, filters, 2 if halvings else 1)
+        self.down = nn.ModuleList(StackedConv(members, filters, filters, 2) for _ in range(halvings - 1))
+        self.blocks = nn.ModuleList(Block(members, filters) for _ in range(blocks))
+        self.up = nn.ModuleList(StackedConv(members, filters, filters) for _ in range(doublings))
+
+    def maps(self, x: Tensor) -> Tensor:
+        """Apply the layers; folded maps."""
+        maps: Tensor = self.first(folded(x, self.members))
+        for layer in self.down:
+            maps = layer(F.elu(maps))
+        for block in self.blocks:
+            maps = block(maps)
+        for layer in self.up:
+            maps = layer(F.interpolate(F.elu(maps), scale_factor=2, mode="nearest"))
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layers."""
+        return unfolded(self.maps(x), self.members)
+
+
+class ResNetwork(ResTrunk):
+    """A trunk and an output convolution: (M or 1, N, I, H, W) -> (M, N, O, H', W')."""
 
     def __init__(
         self,
@@ -55,29 +87,46 @@ class ResNetwork(nn.Module):
         doublings: int = 0,
         fan_out: int | None = None,
     ) -> None:
-        super().__init__()
-        self.members = members
-        self.first = StackedConv(members, inputs, filters, 2 if halvings else 1)
-        self.down = nn.ModuleList(StackedConv(members, filters, filters, 2) for _ in range(halvings - 1))
-        self.blocks = nn.ModuleList(Block(members, filters) for _ in range(blocks))
-        self.up = nn.ModuleList(StackedConv(members, filters, filters) for _ in range(doublings))
+        super().__init__(members, inputs, filters, blocks, halvings, doublings)
         self.out = StackedConv(members, filters, outputs, fan_out=fan_out, gain=OUTPUT_GAIN)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layers."""
-        maps = self.first(folded(x, self.members))
-        for layer in self.down:
-            maps = layer(F.elu(maps))
-        for block in self.blocks:
-            maps = block(maps)
-        for layer in self.up:
-            maps = layer(F.interpolate(F.elu(maps), scale_factor=2, mode="nearest"))
-        return unfolded(self.out(F.elu(maps)), self.members)
+        return unfolded(self.out(F.elu(self.maps(x))), self.members)
 
     @torch.no_grad()
     def set_output(self, values: Tensor) -> None:
         """Start the output bias at these values (outputs, H, W), the same for all pixels of a map."""
         self.out.bias.copy_(values[:, 0, 0])
+
+
+class ResParts(Parts):
+    """The parts of a residual hierarchy."""
+
+    one_bias = True
+
+    def __init__(
+        self, members: int, layers: int, filters: int, blocks: int, halvings: int, image: ImageSpec, outputs: int
+    ) -> None:
+        self.members, self.features, self.blocks, self.halvings = members, (filters,) * layers, blocks, halvings
+        self.image, self.outputs = image, outputs
+
+    def bottom(self) -> nn.Module:
+        """Return the trunk of the image, which halves it."""
+        return ResTrunk(self.members, self.image.shape[0], self.features[0], self.blocks, halvings=self.halvings)
+
+    def trunk(self, inputs: int, layer: int) -> nn.Module:
+        """Return a convolution and blocks."""
+        return ResTrunk(self.members, inputs, self.features[layer], self.blocks)
+
+    def head(self, layer: int, units: int) -> nn.Module:
+        """Return a convolution to mean and sigma, behind an ELU."""
+        return ConvHead(self.members, self.features[layer], units, OUTPUT_GAIN, F.elu)
+
+    def decoder(self, inputs: int) -> tuple[nn.Module, Callable[[Tensor], None]]:
+        """Return the network to the image."""
+        network = ResNetwork(self.members, inputs, self.features[0], self.outputs, self.blocks, doublings=self.halvings)
+        return network, network.set_output
 
 
 def resnet_networks(

@@ -122,6 +122,13 @@ class System(nn.Module, ABC):
 
         return conditional
 
+    def conditionals(self, zs: Sequence[Tensor]) -> list[Callable[[Tensor], Normal]]:
+        """Return `prior` of every layer below the top."""
+        return [self.prior(i, zs) for i in range(len(self.priors))]
+
+    def start(self, images: Tensor, highest: int, seeds: Sequence[int]) -> None:  # most have nothing
+        """Start what begins as training images (N, C, H, W) with values 0..highest, chosen by each seed."""
+
     @abstractmethod
     def infer(self, x: Tensor, noise: Sequence[Tensor]) -> tuple[list[Normal], list[Tensor]]:
         """Sample z given images x (M or 1, B, C, H, W): each layer's q and z (M, N, *shape), layer 1 first.

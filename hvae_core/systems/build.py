@@ -9,13 +9,16 @@ from torch import Tensor
 
 from hvae_core.families.base import Family
 from hvae_core.image import ImageSpec
+from hvae_core.likelihoods.base import Likelihood
 from hvae_core.likelihoods.registry import likelihood_of
+from hvae_core.networks.base import Networks
 from hvae_core.networks.stacked import glorot_uniform
+from hvae_core.spec import DEFAULT_PSEUDO_INPUTS, SystemName
 from hvae_core.systems.base import System
+from hvae_core.systems.biva import biva
 from hvae_core.systems.hvae import HVAE
-
-SYSTEMS: dict[str, type[System]] = {"hvae": HVAE}
-"""How inference and generation are ordered, by name: a line here for each."""
+from hvae_core.systems.lvae import LadderVAE, ladder_networks
+from hvae_core.systems.vampprior import vampprior
 
 
 def build(
@@ -26,16 +29,18 @@ def build(
     mean: Tensor | None = None,
     std: Tensor | None = None,
     mixture: int = 1,
-    system: str = "hvae",
+    system: SystemName = "hvae",
+    pseudo_inputs: int = DEFAULT_PSEUDO_INPUTS,
 ) -> System:
     """Build one member per seed, with Glorot weights and the decoder's bias at the data's moments.
 
     mean and std (C, H, W) are in units of the largest value of a pixel. Without a mean that bias stays at zero;
-    without a std it is that of black and white pixels. mixture: the components of the likelihood.
+    without a std it is that of black and white pixels. mixture: the components of the likelihood. Raises SpecError
+    where a family has no such system.
     """
     likelihood = likelihood_of(image, mixture)
-    networks = family.networks(len(seeds), image, likelihood.outputs)
-    model = SYSTEMS[system](networks, family.latents, image, likelihood).to(dtype)
+    model, networks = ordered(system, family, len(seeds), image, likelihood, pseudo_inputs)
+    model = model.to(dtype)
     glorot_uniform(model, seeds)
     if mean is not None and networks.set_output is not None:
         std = (mean * (1 - mean)).sqrt() if std is None else std
@@ -45,3 +50,22 @@ def build(
             std = (square - mean.square()).clamp(min=0).sqrt().expand_as(mean)
         networks.set_output(likelihood.initial_bias(mean.to(dtype), std.to(dtype)))
     return model
+
+
+def ordered(
+    system: SystemName, family: Family, members: int, image: ImageSpec, likelihood: Likelihood, pseudo_inputs: int
+) -> tuple[System, Networks]:
+    """Return a system of that name over a family's networks, without initial weights; a case for each."""
+    outputs, shapes = likelihood.outputs, family.latents
+    if system == "hvae":
+        networks = family.networks(members, image, outputs)
+        return HVAE(networks, shapes, image, likelihood), networks
+    parts = family.parts(members, image, outputs)
+    match system:
+        case "lvae" | "lvae+skip":
+            networks = ladder_networks(parts, shapes, skip=system != "lvae")
+            return LadderVAE(networks, shapes, image, likelihood), networks
+        case "biva":
+            return biva(parts, shapes, image, likelihood)
+        case "vampprior":
+            return vampprior(parts, shapes, image, likelihood, members, pseudo_inputs)

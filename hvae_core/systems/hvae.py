@@ -28,7 +28,7 @@ from hvae_core.families.base import Shape
 from hvae_core.image import ImageSpec
 from hvae_core.likelihoods.base import Likelihood
 from hvae_core.networks.base import Networks
-from hvae_core.networks.normal import Normal
+from hvae_core.networks.normal import Normal, kl
 from hvae_core.systems.base import Noise, System, Terms, rows
 from hvae_core.systems.smoothing import OrnsteinUhlenbeck
 from hvae_core.systems.top_prior import StandardNormal, TopPrior
@@ -52,6 +52,8 @@ class HVAE(System):
         super().__init__(networks, latents, image, likelihood)
         self.top = top or StandardNormal()
 
+    closed_form = False  # whether the KL of a lower layer is, given the layers above it
+
     def infer(self, x: Tensor, noise: Sequence[Tensor]) -> tuple[list[Normal], list[Tensor]]:
         """Sample bottom-up: x (M or 1, B, C, H, W) -> [q(z_i | z_{i-1})] and [z_i (M, N, *shape)], layer 1 first.
 
@@ -72,15 +74,17 @@ class HVAE(System):
         With noise for k B rows, those of k samples of each example (see `infer`).
         """
         qs, zs = self.infer(x, noise.posterior)
-        ratios: list[Tensor] = []
-        for i in range(len(self.priors)):
-            prior, above = self.prior(i, zs), zs[i + 1]
+        ratios, kls = list[Tensor](), list[Tensor]()
+        for i, prior in enumerate(self.conditionals(zs)):
+            above = zs[i + 1]
             p = prior(above) if smoothing is None else smoothing.smooth(prior, above, qs[i + 1], noise.ou[i])
             ratios.append(qs[i].log_prob(zs[i]) - p.log_prob(zs[i]))
+            kls.append(kl(qs[i], p) if self.closed_form else ratios[-1])
         ratios.append(qs[-1].log_prob(zs[-1]) - self.top.log_prob(zs[-1]))
         exact = self.top.kl(qs[-1])
+        kls.append(ratios[-1] if exact is None else exact)
         recon = self.likelihood.log_prob(rows(x, zs[0].shape[1]), self.parents(zs))
-        return Terms(recon, torch.stack([*ratios[:-1], ratios[-1] if exact is None else exact]), torch.stack(ratios))
+        return Terms(recon, torch.stack(kls), torch.stack(ratios))
 
     @torch.no_grad()
     def generate(self, noise: Sequence[Tensor]) -> Tensor:

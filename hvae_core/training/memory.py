@@ -13,7 +13,9 @@ from hvae_core.families.sizes import kept_for_backward
 from hvae_core.image import ImageSpec
 from hvae_core.likelihoods.registry import likelihood_of, outputs_of
 from hvae_core.spec import ObjectiveSpec, TrainSpec
+from hvae_core.systems.sizes import parameters, step_floats
 
+SYSTEMS_SLACK = 1.2  # beside what the backward pass keeps, what it works on
 WORKING = 5  # tensors of one kind of output in the log-probability of pixels of 256 levels
 
 
@@ -31,13 +33,18 @@ def member_bytes(
     B, K = train.batch_size * objective.iwae_k, objective.ou_samples
     floats = family.row_floats(image, outputs)
     rows = B * (floats.decoder + kept_of_pixels + sum(floats.posteriors) + K * sum(floats.priors))
-    weights = family.parameters(image, outputs)
+    weights = parameters(family, image, objective, train.mixture)
     # One network at work; mean, std and z of every layer.
     paths = max(floats.posteriors[1:] or floats.posteriors) + 3 * sum(family.units)
     # Of maps larger than the image about half at a time; then what the likelihood works on.
     decoding = max(2 * image.pixels, floats.decoder // 2) + working
     evaluation = ACTIVE_BLOCK * PATHS * paths + BLOCK * decoding
     kept = 3 * ACTIVE_EXAMPLES * sum(family.units) * 8  # of active units, three float64 each per example
+    if objective.system != "hvae":
+        always, each = step_floats(family, image, objective, train.mixture)
+        rows = round(SYSTEMS_SLACK * (always + B * each))
+    if objective.system == "vampprior":  # differences of points and components, and two more of their size
+        evaluation += 3 * BLOCK * objective.pseudo_inputs * family.units[-1]
     number = 8 if train.precision == "float64" else 4
     phases = (number * (weights + rows), number * evaluation + kept)
     return 3 * number * weights + (sum(phases) if captured else max(phases))

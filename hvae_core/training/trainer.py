@@ -92,7 +92,10 @@ class PackTrainer:
         self.smoothing = OrnsteinUhlenbeck(rho, objectives[0].smoothing) if smoothed else None
         self.passes = train.batch_size * self.objective.iwae_k  # posterior samples per step and member
         mean, std = map(torch.from_numpy, (data.pixel_mean, data.pixel_std))
-        self.model = build(family, data.image, self.seeds, self.dtype, mean, std, train.mixture).to(device)
+        how = (train.mixture, objectives[0].system, objectives[0].pseudo_inputs)
+        self.model = build(family, data.image, self.seeds, self.dtype, mean, std, *how)
+        self.model.start(torch.from_numpy(data.train), 1 if data.binarise == "static" else 255, self.seeds)
+        self.model.to(device)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=train.lr, fused=True, capturable=on_gpu)
         self.minibatches = Minibatches(data, self.seeds, self.dtype, device)
         self.noise = SeedStreams(self.seeds, "noise", device=device)
@@ -107,6 +110,8 @@ class PackTrainer:
         parts = (
             self.family.content,
             *map(repr, (tuple(self.members), self.train, self.data.checksum, self.data.binarise)),
+            *([f"mixture {self.train.mixture}"] if self.train.mixture > 1 else []),
+            *filter(None, [self.members[0].objective.later]),
         )
         return f"({', '.join(parts)})"
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from hvae_core.checks import SpecError
 from hvae_core.data import BINARISE
-from hvae_core.spec import PRECISIONS, SMOOTHINGS, ObjectiveSpec, TrainSpec
+from hvae_core.spec import PRECISIONS, SMOOTHINGS, SYSTEMS, ObjectiveSpec, TrainSpec
 
 Part = Literal["data", "model", "objective", "member", "train"]
 Kind = Literal["text", "whole", "real"]
@@ -76,6 +76,15 @@ def _objective(name: str, kind: Kind, **more: Any) -> Setting:
 
 def _train(name: str, kind: Kind, **more: Any) -> Setting:
     return Setting(name, "train", kind, _default(TrainSpec, name), **more)
+
+
+SYSTEM_WORDS = {
+    "hvae": "serial hierarchy",
+    "lvae": "ladder VAE",
+    "lvae+skip": "ladder VAE with skips",
+    "biva": "BIVA",
+    "vampprior": "VampPrior",
+}
 
 
 def binarised(value: str) -> str:
@@ -139,6 +148,21 @@ SETTINGS: tuple[Setting, ...] = (
         "whole",
         label=lambda value: f"IWAE k = {value}",
         help="Importance samples in the objective; 1 is the ELBO.",
+    ),
+    _objective(
+        "system",
+        "text",
+        label=lambda value: SYSTEM_WORDS[value],
+        help="How inference and generation are ordered.",
+        choices=SYSTEMS,
+        always_hashed=False,
+    ),
+    _objective(
+        "pseudo_inputs",
+        "whole",
+        label=lambda value: f"{value} pseudo-inputs",
+        help="Components of the prior of the system vampprior.",
+        always_hashed=False,
     ),
     Setting("seed", "member", "whole", varies_in_pack=True),
     _train(

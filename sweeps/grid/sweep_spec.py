@@ -69,6 +69,11 @@ class SweepSpec:
         for model, data, train in itertools.product(self.models, self.data, self.trains):
             if model.parameters(data.image, outputs_of(data.image, train.mixture)) > MAX_PARAMETERS:
                 raise SpecError(f"model: {model.name!r} is not allowed; it must be of at most 10^9 parameters")
+        systems = {(each.system, each.pseudo_inputs): each for each in self.objectives if each.system != "hvae"}
+        for model, data, objective in itertools.product(self.models, self.data, systems.values()):
+            from hvae_core.systems.sizes import parameters  # torch, for what is not built without it
+
+            parameters(model, data.image, objective, 1)  # a family may not have that system
 
     def cells(self) -> list[Cell]:
         """Expand the grid; raises SpecError where two points are the same cell."""

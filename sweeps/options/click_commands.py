@@ -32,7 +32,16 @@ OPTION_PANELS = {
     "Science": (
         *("--model", "--family", "--depths", "--widths", "--maps", "--hidden", "--methods", "--rho", "--refine"),
         *("--budget", "--ou-samples", "--smoothing", "--beta-top", "--kl-anneal", "--free-bits", "--iwae-k"),
-        *("--mixture", "--quantity", "--active", "--compare", "--margin", "--diagnostics"),
+        *(
+            "--system",
+            "--pseudo-inputs",
+            "--mixture",
+            "--quantity",
+            "--active",
+            "--compare",
+            "--margin",
+            "--diagnostics",
+        ),
     ),
     "Training": ("--seeds", "--steps", "--batch-size", "--lr", "--precision"),
     "Data": (

@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from hvae_core.data import NULL, list_datasets
-from sweeps.grid.methods import BASES, EXTRAS
+from sweeps.grid.methods import BASES, EXTRAS, OTHERS, OU, SKIP
 
 
 def datasets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -23,7 +23,8 @@ def datasets(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
 def methods(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer training methods; behind a +, the parts that can be added."""
     before, plus, last = incomplete.rpartition("+")
-    return [CompletionItem(before + plus + name) for name in (*BASES, *EXTRAS) if name.startswith(last)]
+    names = (*BASES, *OTHERS, *EXTRAS, *((SKIP, OU) if plus else ()))
+    return [CompletionItem(before + plus + name) for name in names if name.startswith(last)]
 
 
 def cells(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

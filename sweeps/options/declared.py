@@ -56,6 +56,8 @@ OBJECTIVE = together(
     declared("kl_anneal", metavar="A:B"),
     declared("free_bits"),
     declared("iwae_k"),
+    declared("system"),
+    declared("pseudo_inputs"),
 )
 TRAINING = together(
     setting(

@@ -84,7 +84,7 @@ def rho_objectives(given: Mapping[str, Any]) -> tuple[ObjectiveSpec, ...]:
     """Return the objectives along the rho axis, with whatever is added to each of them; raises SpecError."""
     rhos = values.floats("rho", given["rho"])
     axes = ("rho", "ou_samples", "beta_top")
-    settings = {name: given[name] for name in names("objective") if name not in axes}
+    settings = {name: given[name] for name in names("objective") if name not in axes and given[name] is not None}
     base = ObjectiveSpec(**{**settings, "kl_anneal": _anneal(given)})
     bases = [replace(base, ou_samples=K) for K in values.whole_numbers("ou-samples", given["ou_samples"])]
     axis = tuple(itertools.chain.from_iterable(rho_axis(each, rhos) for each in bases))
@@ -102,6 +102,7 @@ def method_objectives(given: Mapping[str, Any]) -> tuple[ObjectiveSpec, ...]:
             _anneal(given),
             values.floats("free-bits", given["free_bits"]) if given["free_bits"] else (),
             given["iwae_k"],
+            given["pseudo_inputs"],
         )
         for K in values.whole_numbers("ou-samples", given["ou_samples"])
     ]

@@ -20,8 +20,8 @@ from hvae_core.data import Dataset
 from hvae_core.families.base import Family
 from hvae_core.families.registry import parse_model
 from hvae_core.image import ImageSpec
-from hvae_core.likelihoods.registry import outputs_of
 from hvae_core.spec import Member, ObjectiveSpec, TrainSpec, check_precision
+from hvae_core.systems.sizes import parameters
 from sweeps.planning.resources import usable_cpus
 
 STEPS = 2  # the second has the optimiser's state
@@ -56,19 +56,19 @@ def measured(
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     check_precision(train.precision, device)
-    sizes = [model.parameters(image, outputs_of(image, train.mixture)) for model in models]
+    asked = [(model, objective) for model in models for objective in objectives]
+    sizes = [parameters(model, image, objective, train.mixture) for model, objective in asked]
     peaks = []
-    for model, size in zip(models, sizes, strict=True):
-        for objective in objectives:
-            method = f"{objective.method}{_samples(objective)}"
-            say(f"measuring {model.name}, {method}")
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as child:
-                try:
-                    found = child.submit(step_bytes, model.name, objective, train, image, device).result()
-                except (BrokenProcessPool, MemoryError, RuntimeError) as error:  # out of memory, most likely
-                    say(f"{model.name}, {method}: {str(error).splitlines()[0] if str(error) else 'out of memory'}")
-                    found = None
-            peaks.append(Peak(model.name, method, size, train.batch_size, device, found))
+    for (model, objective), size in zip(asked, sizes, strict=True):
+        method = f"{objective.method}{_samples(objective)}"
+        say(f"measuring {model.name}, {method}")
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as child:
+            try:
+                found = child.submit(step_bytes, model.name, objective, train, image, device).result()
+            except (BrokenProcessPool, MemoryError, RuntimeError) as error:  # out of memory, most likely
+                say(f"{model.name}, {method}: {str(error).splitlines()[0] if str(error) else 'out of memory'}")
+                found = None
+        peaks.append(Peak(model.name, method, size, train.batch_size, device, found))
     return peaks
 
 

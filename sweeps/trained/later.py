@@ -104,16 +104,18 @@ class Later:
     def _model(self, cells: Sequence[Cell]) -> System:
         """Load the models of these cells as the members of one."""
         models = [load_cell(self.ledger.cell_path(cell.id)).model for cell in cells]
-        states, mixture = [model.state_dict() for model in models], cells[0].train.mixture
-        model = build(cells[0].model, models[0].image, [0] * len(cells), dtype_of(models[0]), mixture=mixture)
+        states, objective = [model.state_dict() for model in models], cells[0].member.objective
+        how = (cells[0].train.mixture, objective.system, objective.pseudo_inputs)
+        model = build(cells[0].model, models[0].image, [0] * len(cells), dtype_of(models[0]), None, None, *how)
         model.load_state_dict({name: torch.cat([state[name] for state in states]) for name in states[0]})
         return model.to(self._options[cells[0].dataset, cells[0].checksum].device)
 
 
 def _kind(cell: Cell) -> tuple[object, ...]:
     """Return what cells that are evaluated together have in common."""
-    train = cell.train
-    return cell.dataset, cell.checksum, cell.binarise, cell.model, train.precision, train.mixture
+    train, objective = cell.train, cell.member.objective
+    data = (cell.dataset, cell.checksum, cell.binarise)
+    return *data, cell.model, train.precision, train.mixture, objective.system, objective.pseudo_inputs
 
 
 def _place(cell: Cell) -> tuple[object, ...]:

@@ -51,9 +51,9 @@ def load_cell(path: Path | str) -> TrainedCell:
         )
     try:
         weights = safetensors.torch.load(content)
-        model = build(
-            cell.model, _image(content, weights), [0], DTYPES[cell.train.precision], mixture=cell.train.mixture
-        )
+        objective, dtype = cell.member.objective, DTYPES[cell.train.precision]
+        how = (cell.train.mixture, objective.system, objective.pseudo_inputs)
+        model = build(cell.model, _image(content, weights), [0], dtype, None, None, *how)
         model.load_state_dict(weights)
     except SpecError:
         raise  # a family of the user's own, which is not here
