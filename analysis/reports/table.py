@@ -55,7 +55,7 @@ def tabulate(frame: pd.DataFrame, style: str = "markdown", context: bool = False
         if not inside:
             continue
         rows += inside
-        others = context_rows(group[0]["dataset"], group[0]["binarise"]) if context else []
+        others = context_rows(*(group[0][name] for name in ("dataset", "binarise", "source"))) if context else []
         quoted += [row for row in others if row not in quoted]
         laid_out = lay_out(inside, _missing(group), others)
         texts.append(latex(laid_out) if style == "latex" else markdown(laid_out))

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from hvae_core.checks import SpecError
 from hvae_core.image import ImageSpec
 
 if TYPE_CHECKING:
@@ -52,9 +51,23 @@ class Family(ABC):
         The decoder gives `outputs` maps of the image's size (1 for binary grey pixels: logits).
         """
 
-    def parts(self, members: int, image: ImageSpec, outputs: int) -> Parts:
-        """Build what systems other than hvae need of a family; raises SpecError where it has none."""
-        raise SpecError(f"system: {self.name!r} can be trained as hvae alone; its family gives no parts for others")
+    def parts(self, members: int, image: ImageSpec, outputs: int) -> Parts | None:
+        """Build what systems other than hvae need of a family; None where it has no others."""
+        return None
+
+    def why_not(self, system: str) -> str:
+        """Say why a model cannot be trained as a system of that name; nothing where it can."""
+        if system == "hvae":
+            return ""
+        if type(self).parts is Family.parts:
+            return f"system: {self.name!r} can be trained as hvae alone, not as {system!r}"
+        if self.skip:
+            return f"system: {self.name!r} has skips, which are hvae's; use it without, or lvae+skip"
+        if system == "vampprior" and self.depth > 2:
+            return f"system: 'vampprior' has one or two layers, not the {self.depth} of {self.name!r}"
+        if system == "biva" and min((shape[0] for shape in self.latents[:-1]), default=2) < 2:
+            return f"system: 'biva' needs two units or maps in every layer below the top, not those of {self.name!r}"
+        return ""
 
     @property
     def family(self) -> str:

@@ -25,7 +25,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from hvae_core.checks import SpecError
 from hvae_core.families.base import Shape
 from hvae_core.image import ImageSpec
 from hvae_core.likelihoods.base import Likelihood
@@ -128,10 +127,8 @@ def half(shape: Shape) -> int:
 
 
 def biva(parts: Parts, latents: Sequence[Shape], image: ImageSpec, likelihood: Likelihood) -> tuple[BIVA, Networks]:
-    """Build a BIVA from a family's parts; raises SpecError for a layer that has no two halves."""
+    """Build a BIVA from a family's parts, of layers that have two halves."""
     L, units, F = len(latents), [shape[0] for shape in latents], parts.features
-    if min(units[:-1], default=2) < 2:
-        raise SpecError("system: 'biva' needs two units or maps at least in every layer below the top")
     first = [half(shape) for shape in latents]
     trunks = [parts.bottom(), *(parts.trunk(F[i - 1] + first[i - 1], i) for i in range(1, L))]
     upwards = [Rung(trunk, parts.head(i, first[i] if i < L - 1 else units[i])) for i, trunk in enumerate(trunks)]

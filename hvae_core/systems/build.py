@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from hvae_core.checks import SpecError
 from hvae_core.families.base import Family
 from hvae_core.image import ImageSpec
 from hvae_core.likelihoods.base import Likelihood
@@ -55,12 +56,17 @@ def build(
 def ordered(
     system: SystemName, family: Family, members: int, image: ImageSpec, likelihood: Likelihood, pseudo_inputs: int
 ) -> tuple[System, Networks]:
-    """Return a system of that name over a family's networks, without initial weights; a case for each."""
+    """Return a system of that name over a family's networks, without initial weights; a case for each.
+
+    Raises SpecError where the family cannot be trained as such.
+    """
+    if reason := family.why_not(system):
+        raise SpecError(reason)
     outputs, shapes = likelihood.outputs, family.latents
-    if system == "hvae":
+    parts = family.parts(members, image, outputs)
+    if system == "hvae" or parts is None:
         networks = family.networks(members, image, outputs)
         return HVAE(networks, shapes, image, likelihood), networks
-    parts = family.parts(members, image, outputs)
     match system:
         case "lvae" | "lvae+skip":
             networks = ladder_networks(parts, shapes, skip=system != "lvae")

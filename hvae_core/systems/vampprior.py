@@ -24,7 +24,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from hvae_core.checks import SpecError
 from hvae_core.families.base import Shape
 from hvae_core.image import ImageSpec
 from hvae_core.likelihoods.base import Likelihood
@@ -129,10 +128,8 @@ def vampprior(
     members: int,
     pseudo_inputs: int,
 ) -> tuple[VampPriorVAE, Networks]:
-    """Build one from a family's parts; raises SpecError for more than two layers."""
+    """Build one of one or two layers from a family's parts."""
     units, F = [shape[0] for shape in latents], parts.features
-    if len(units) > 2:
-        raise SpecError(f"system: 'vampprior' has one or two layers, not {len(units)}")
     if len(units) == 1:
         posteriors, priors = [parts.head(0, units[0])], []
     else:

@@ -38,13 +38,13 @@ def member_bytes(
     paths = max(floats.posteriors[1:] or floats.posteriors) + 3 * sum(family.units)
     # Of maps larger than the image about half at a time; then what the likelihood works on.
     decoding = max(2 * image.pixels, floats.decoder // 2) + working
+    if objective.system == "vampprior":  # differences of a point and all components, and their squares
+        decoding = max(decoding, decoding // 2 + 2 * objective.pseudo_inputs * family.units[-1])
     evaluation = ACTIVE_BLOCK * PATHS * paths + BLOCK * decoding
     kept = 3 * ACTIVE_EXAMPLES * sum(family.units) * 8  # of active units, three float64 each per example
     if objective.system != "hvae":
         always, each = step_floats(family, image, objective, train.mixture)
         rows = round(SYSTEMS_SLACK * (always + B * each))
-    if objective.system == "vampprior":  # differences of points and components, and two more of their size
-        evaluation += 3 * BLOCK * objective.pseudo_inputs * family.units[-1]
     number = 8 if train.precision == "float64" else 4
     phases = (number * (weights + rows), number * evaluation + kept)
     return 3 * number * weights + (sum(phases) if captured else max(phases))

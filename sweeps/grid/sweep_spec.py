@@ -53,7 +53,8 @@ class DataSource:
 class SweepSpec:
     """A grid: every model on every data set with every objective and training run from every seed.
 
-    The order of the cells is seed, data set, model, training run, objective, so that every condition shows early.
+    A model that cannot be trained as some system has no cells of it. The order of the cells is seed, data set, model,
+    training run, objective, so that every condition shows early.
     """
 
     models: tuple[Family, ...]
@@ -69,11 +70,21 @@ class SweepSpec:
         for model, data, train in itertools.product(self.models, self.data, self.trains):
             if model.parameters(data.image, outputs_of(data.image, train.mixture)) > MAX_PARAMETERS:
                 raise SpecError(f"model: {model.name!r} is not allowed; it must be of at most 10^9 parameters")
-        systems = {(each.system, each.pseudo_inputs): each for each in self.objectives if each.system != "hvae"}
-        for model, data, objective in itertools.product(self.models, self.data, systems.values()):
-            from hvae_core.systems.sizes import parameters  # torch, for what is not built without it
+        for model in self.models:
+            if all(reasons := [model.why_not(objective.system) for objective in self.objectives]):
+                raise SpecError(reasons[0])
+        for system in self._systems:
+            if all(reasons := [model.why_not(system) for model in self.models]):
+                raise SpecError(reasons[0])
 
-            parameters(model, data.image, objective, 1)  # a family may not have that system
+    @property
+    def _systems(self) -> list[str]:
+        return list(dict.fromkeys(objective.system for objective in self.objectives))
+
+    @property
+    def left_out(self) -> list[str]:
+        """Say which models of the grid have no cells of which systems: there are none such."""
+        return [reason for model in self.models for system in self._systems if (reason := model.why_not(system))]
 
     def cells(self) -> list[Cell]:
         """Expand the grid; raises SpecError where two points are the same cell."""
@@ -82,6 +93,7 @@ class SweepSpec:
             for seed, data, model, train, objective in itertools.product(
                 self.seeds, self.data, self.models, self.trains, self.objectives
             )
+            if not model.why_not(objective.system)
         ]
         seen: dict[str, Cell] = {}
         for cell in cells:

@@ -33,11 +33,12 @@ class Preset:
     quick: Settings = field(default_factory=dict)
 
 
-LIKELIHOODS: Settings = {"methods": ["vae", "hvae"], "rho": ["0.8"], "steps": 1_000_000, "eval_every": 20_000}
+SYSTEMS = ["vae", "hvae", "lvae", "lvae+skip", "biva", "vampprior"]  # a model of three layers has no vampprior
+LIKELIHOODS: Settings = {"methods": SYSTEMS, "rho": ["0.8"], "steps": 1_000_000, "eval_every": 20_000}
 SMALL_LIKELIHOODS: Settings = {**SMALL_TRAINING, "steps": 1500, "eval_every": 250, "ll_examples": 100}
 MEMORY: Settings = {
     **{"model": ["resnet4x8x16x16b5f100", "resnet6x8x16x16b5f100"], "image": "3x32x32/256", "batch_size": 64},
-    **{"methods": ["vae", "hvae", "iwae"], "ou_samples": 5, "iwae_k": 5, "mixture": 10},
+    **{"methods": ["vae", "hvae", "iwae", "lvae", "biva"], "ou_samples": 5, "iwae_k": 5, "mixture": 10},
 }
 SMALL_MEMORY: Settings = {"model": ["resnet4x8x16x16b1f32", "resnet6x8x16x16b1f32"], "batch_size": 16}
 
@@ -88,13 +89,13 @@ PRESETS: dict[str, Preset] = {
     ),
     "table1": Preset(
         "methods",
-        {**LIKELIHOODS, "model": ["mlp4x40", "resnet4x8x14x14b5"], "datasets": ["mnist"]},
-        {**SMALL_LIKELIHOODS, "model": ["mlp4x16h64", "resnet3x4x7x7b1f16"]},
+        {**LIKELIHOODS, "model": ["mlp2x40", "mlp4x40", "resnet4x8x14x14b5"], "datasets": ["mnist"]},
+        {**SMALL_LIKELIHOODS, "model": ["mlp2x16h64", "mlp4x16h64"], "seeds": ["3"]},
     ),
     "table2": Preset(
         "methods",
-        {**LIKELIHOODS, "model": ["mlp4x40", "resnet4x8x14x14b5"], "datasets": ["omniglot"]},
-        {**SMALL_LIKELIHOODS, "model": ["mlp4x16h64", "resnet3x4x7x7b1f16"], "datasets": ["glyphs"]},
+        {**LIKELIHOODS, "model": ["mlp2x40", "mlp4x40", "resnet4x8x14x14b5"], "datasets": ["omniglot"]},
+        {**SMALL_LIKELIHOODS, "model": ["mlp2x16h64", "mlp4x16h64"], "seeds": ["3"], "datasets": ["glyphs"]},
     ),
     "table3": Preset(
         "methods",
@@ -107,8 +108,10 @@ PRESETS: dict[str, Preset] = {
         {
             **{**LIKELIHOODS, "model": ["resnet3x8x16x16b6f100", "resnet3x8x16x16b6f100skip", "resnet6x8x16x16b6f100"]},
             **{"datasets": ["cifar10"], "mixture": 10, "batch_size": 64},
+            "methods": SYSTEMS[:-1],
         },
         {
+            "methods": ["vae", "hvae", "lvae", "biva"],
             **{**SMALL_LIKELIHOODS, "model": ["resnet2x4x16x16b1f16", "resnet2x4x16x16b1f16skip"]},
             **{"datasets": ["cifar10:partial"], "steps": 300, "batch_size": 32, "eval_every": 50, "ll_examples": 20},
         },

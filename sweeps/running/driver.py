@@ -123,6 +123,8 @@ class Driver:
 
     def _prepared(self) -> Plan:
         """Set damaged files aside, open what is to be tried again, and plan what is then missing."""
+        for reason in self.spec.left_out:
+            self.say(f"note: left out, {reason}")
         for note in self.ledger.repair(self.spec.cells()):
             self.say(note)
         plan = self.plan()

@@ -1,6 +1,9 @@
-"""Packs of convolutional and residual models are their members: alone, resumed, and beside one that diverges."""
+"""Packs of all families and systems are their members: alone, resumed, and beside one that diverges."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +15,8 @@ from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.trainer import PackTrainer
 
 MODELS = ("conv3x2x2x2f3", "resnet2x2x2x2b1f3", "resnet3x2x2x2b1f3skip", "colour:conv2x2x2x2f3")
+SYSTEMS = {"lvae:mlp3x3h5": "lvae", "lvae+skip:conv2x2x2x2f3": "lvae+skip", "biva:mlp3x3h5": "biva"}
+SYSTEMS |= {"biva:resnet2x2x2x2b1f3": "biva", "vampprior:mlp2x3h5": "vampprior", "vampprior:conv1x2x2x2f3": "vampprior"}
 
 
 def coloured(bars: Dataset) -> Dataset:
@@ -22,13 +27,17 @@ def coloured(bars: Dataset) -> Dataset:
 
 
 def trainer(bars: Dataset, model: str, members: list[Member], precision: str = "float64") -> PackTrainer:
-    colour, _, name = model.rpartition(":")
+    kind, _, name = model.rpartition(":")
+    colour = kind == "colour"
     train = TrainSpec(batch_size=6, precision=precision, mixture=2 if colour else 1)  # type: ignore[arg-type]
     data = coloured(bars) if colour else bars
+    if model in SYSTEMS:
+        settings: Any = {"system": SYSTEMS[model], **({"pseudo_inputs": 4} if kind == "vampprior" else {})}
+        members = [replace(member, objective=replace(member.objective, **settings)) for member in members]
     return PackTrainer(parse_model(name), members, train, data, torch.device("cpu"))
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [*MODELS, *SYSTEMS])
 def test_a_pack_is_its_members_alone(bars: Dataset, model: str) -> None:
     members = [Member(ObjectiveSpec(rho, 3), seed) for rho, seed in ((0.5, 1), (0.9, 2), (1.0, 1))]
     pack, alone = trainer(bars, model, members), [trainer(bars, model, [member]) for member in members]
@@ -42,7 +51,7 @@ def test_a_pack_is_its_members_alone(bars: Dataset, model: str) -> None:
         torch.testing.assert_close(value, together, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [*MODELS, *SYSTEMS])
 def test_a_resumed_pack_is_an_undisturbed_one_bit_for_bit(bars: Dataset, model: str) -> None:
     members = [Member(ObjectiveSpec(rho, 3), 1) for rho in (0.5, 0.9)]
     whole, begun, rest = (trainer(bars, model, members, "float32") for _ in range(3))
@@ -57,7 +66,7 @@ def test_a_resumed_pack_is_an_undisturbed_one_bit_for_bit(bars: Dataset, model: 
         assert torch.equal(value, rest.model.state_dict()[name]), name
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [*MODELS, *SYSTEMS])
 def test_a_member_that_diverges_leaves_the_others_alone(bars: Dataset, model: str) -> None:
     members = [Member(ObjectiveSpec(rho, 3), 1) for rho in (0.5, 0.9)]
     usual, spoilt = trainer(bars, model, members), trainer(bars, model, members)

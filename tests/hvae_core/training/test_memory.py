@@ -53,6 +53,10 @@ def peak(work: Callable[[], object]) -> int:
         ("conv3x4x7x7f16", {}, {"batch_size": 64}),
         ("resnet2x2x7x7b1f8skip", {}, {"batch_size": 50}),
         ("mlp2x8h16", {}, {"batch_size": 50, "mixture": 5}),
+        ("mlp3x32h64", {"system": "lvae"}, {"batch_size": 200}),
+        ("mlp3x32h64", {"system": "biva"}, {"batch_size": 200}),
+        ("mlp2x32h64", {"system": "vampprior", "pseudo_inputs": 100}, {"batch_size": 200}),
+        ("conv2x2x7x7f4", {"system": "vampprior", "pseudo_inputs": 50}, {"batch_size": 50}),
         ("conv2x2x7x7f4", {}, {"batch_size": 50, "mixture": 10}),
     ],
 )
