@@ -178,7 +178,6 @@ def methods(**given: Any) -> int:
     "depth-width",
     examples=[
         "hvae-sweep depth-width --preset figure3 --quick",
-        "hvae-sweep depth-width --depths 1:5 --widths 10 20 40 --rho 1 0.8",
         "hvae-sweep depth-width --family conv --depths 1:4 --widths 2 4 8 --maps 7x7",
     ],
 )

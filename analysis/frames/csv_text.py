@@ -20,6 +20,6 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
 def without_unused(frame: pd.DataFrame) -> pd.DataFrame:
     """Leave out the columns of later settings that all rows have at their default, and of bits where there are none."""
     later = [setting for setting in SETTINGS if not setting.always_hashed and setting.name in frame]
-    unused = [s.name for s in later if {None if pd.isna(v) else v for v in frame[s.name]} <= {s.default}]
+    unused = [s.name for s in later if {None if pd.isna(v) else v for v in frame[s.name]} <= {s.default, None}]
     unused += [name for name in map(str, frame) if BITS in name and frame[name].isna().all()]
     return frame.drop(columns=unused)

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pandas as pd
 
+from hvae_core.spec import SYSTEMS
 from sweeps.errors import NothingError
 from sweeps.grid.cell import COLUMNS
 from sweeps.grid.declared import names, of_kind
@@ -24,7 +25,7 @@ AT_FLOOR = 0.05  # a KL at most that share above the free-bits floor is held the
 RANK = {"complete": 0, "diverged": 1, "failed": 1, "pending": 2}
 
 _TEXT = ("cell_id", "state", "family", "method", "device", *of_kind("text"))
-_COUNTS = ("depth", "width", "at_floor", "pack_size", *of_kind("whole"))
+_COUNTS = ("depth", "width", "at_floor", "parameters", "pack_size", *of_kind("whole"))
 _OBJECTIVE = tuple(name for name in names("objective") if name != "rho")
 _ORDER = (*names("data"), "depth", "width", *names("model"), *_OBJECTIVE, *names("train"), "seed", "rho", "cell_id")
 
@@ -114,7 +115,7 @@ def columns(depth: int) -> list[str]:
         *("au_top", *(f"au_{i}" for i in layers), *(f"au_path_{i}" for i in layers)),
         *("share_top", *(f"share_{i}" for i in layers)),
         *("at_floor", "ll_100", "ll_100_se", "ll_100_ess", "ll_examples", "baseline"),
-        *("bits_per_dim", "seconds", "pack_size", "device"),
+        *("bits_per_dim", "parameters", "seconds", "pack_size", "device"),
     ]
 
 
@@ -226,7 +227,12 @@ def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     names = columns(depth)
     names += sorted({n for row in rows for n in row} - set(names), key=_by_evaluation)
     frame = pd.DataFrame({name: _column(name, [row.get(name) for row in rows]) for name in names})
-    return frame.sort_values(list(_ORDER), kind="stable", na_position="first", ignore_index=True)
+    return frame.sort_values(list(_ORDER), kind="stable", na_position="first", ignore_index=True, key=_sorted_by)
+
+
+def _sorted_by(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Sort systems as they are listed, the serial hierarchy first, and all else by value."""
+    return column.map(SYSTEMS.index).astype("Int64") if column.name == "system" else column
 
 
 def _by_evaluation(name: str) -> tuple[bool, str, int, str]:

@@ -29,7 +29,7 @@ from sweeps.grid.declared import of_kind
 
 METRICS = ("kl_total", "kl_top", "elbo", BITS)
 _TEXT = (*of_kind("text"), "method", "seeds", "au", "au_path", "share", "devices")
-_COUNTS = (*of_kind("whole"), "n_seeds", "at_floor")
+_COUNTS = (*of_kind("whole"), "n_seeds", "at_floor", "parameters")
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class TableRow:
     """What is known of one configuration. Numbers are in nats per image, by the metric's name; None: there is no mean.
 
     at_floor: for each seed, the stochastic layers whose KL lies at the free-bits floor.
+    parameters: weights of the model, None where not recorded.
     examples: by the name of each bound (ll_100 ...), the numbers of test images that it was taken on, ascending.
     """
 
@@ -57,6 +58,7 @@ class TableRow:
     au_path: str
     share: str
     at_floor: tuple[tuple[int, ...], ...]
+    parameters: int | None
     examples: dict[str, tuple[int, ...]]
 
     @property
@@ -85,6 +87,7 @@ class TableRow:
             au_path="-".join(_median(cells, f"au_path_{i}") for i in layers),
             share="-".join(_percent(cells, f"share_{i}") for i in layers),
             at_floor=tuple(tuple(layers_at_floor(cell)) for cell in cells),
+            parameters=next((int(n) for cell in cells if pd.notna(n := cell.get("parameters", pd.NA))), None),
             examples=examples,
         )
 
@@ -102,6 +105,7 @@ class TableRow:
         row |= {
             "kl_weight": one.curve.kl_weight,
             "at_floor": max(map(len, self.at_floor)),
+            "parameters": self.parameters,
             "devices": "; ".join(one.curve.devices),
         }
         return {name: row.get(name) for name in columns(list(self.examples))}
@@ -115,7 +119,7 @@ def columns(bounds: Sequence[str]) -> list[str]:
         *("au", "au_path", "share", "elbo_mean", "elbo_sd", f"{BITS}_mean", f"{BITS}_sd"),
         *(f"{name}_{statistic}" for name in bounds for statistic in ("mean", "sd", "se", "n", "examples")),
         *(f"{name}_{BITS}_{statistic}" for name in bounds for statistic in ("mean", "sd")),
-        *("kl_weight", "at_floor", "devices"),
+        *("kl_weight", "at_floor", "parameters", "devices"),
     ]
 
 

@@ -74,11 +74,13 @@ def lay_out(rows: Sequence[TableRow], left_out: Sequence[str], context: Sequence
     columns = [("Model", False)] if several else []
     columns += [("Method", False), ("ρ", True), ("K", True), ("steps", True), ("seeds", True), ("KL", True)]
     columns += [("top KL", True), ("active units", False)]
+    weights = len({row.parameters for row in rows}) > 1
     shares = any("?" not in row.share for row in rows)
     columns += [*([("share, %", False)] if shares else [])]
     for bound in ("elbo", *bounds):
         columns.append(("ELBO" if bound == "elbo" else _heading(rows, bound), True))
         columns += [(f"{_bound(bound)}, bits/dim", True)] if _in_bits(rows) else []
+    columns += [("weights", True)] if weights else []
     table = Table(", ".join(title), _sentences(rows, bounds), columns, context=list(context))
     best = _best(rows)
     most = max(len(row.seeds) for row in rows)
@@ -91,9 +93,16 @@ def lay_out(rows: Sequence[TableRow], left_out: Sequence[str], context: Sequence
         cells.append(", ".join([" + ".join(name), *others]))
         first, previous = row.configuration["model"] != previous, row.configuration["model"]
         cells += _cells(row, bounds, marked, shares, _in_bits(rows))
+        cells += [_weights(row)] if weights else []
         table.lines.append(Line(cells, [table.footnotes.index(text) for text in notes], first))
     table.remarks = _remarks(group, left_out)
     return table
+
+
+def _weights(row: TableRow) -> str:
+    """Say the number of a model's weights: 61,408 or 7.54 M."""
+    count = row.parameters
+    return NONE if count is None else f"{count:,}" if count < 10**6 else f"{count / 10**6:.2f} M"
 
 
 def _in_bits(rows: Sequence[TableRow]) -> bool:

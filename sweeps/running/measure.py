@@ -28,6 +28,7 @@ def measure(trained: TrainedPack, cells: Sequence[Cell], data: Dataset, device: 
     facts = {
         "test_examples": len(data.test),
         **({"baseline": independent_pixels(data, cells[0].train.mixture)} if compared else {}),
+        "parameters": sum(parameter[0].numel() for parameter in trained.model.parameters()),
         "seconds": trained.seconds / len(cells),
         "pack_size": len(cells),
         "device": device_name(device),

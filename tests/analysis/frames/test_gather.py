@@ -28,6 +28,7 @@ def test_columns_are_those_of_the_design(make_results: Make, tmp_path: Path) -> 
         *("cell_id", "state", "dataset", "source", "checksum", "binarise", "model", "family", "depth", "width"),
         *("model_code", "latents"),  # of a user's own family; left out of what is written where there is none
         *("rho", "ou_samples", "smoothing", "method", "beta_top", "kl_anneal", "kl_weight", "free_bits", "iwae_k"),
+        *("system", "pseudo_inputs"),
         *(
             "seed",
             "steps",
@@ -44,7 +45,7 @@ def test_columns_are_those_of_the_design(make_results: Make, tmp_path: Path) -> 
         ),
         *("au_top", "au_1", "au_2", "au_path_1", "au_path_2", "share_top", "share_1", "share_2", "at_floor"),
         *("ll_100", "ll_100_se", "ll_100_ess", "ll_examples", "baseline", "bits_per_dim"),
-        *("seconds", "pack_size", "device"),
+        *("parameters", "seconds", "pack_size", "device"),
     ]
     assert frame["kl_3"].isna().tolist() == [True, False]
     assert frame["au_3"].isna().tolist() == [True, False]
@@ -229,8 +230,8 @@ def test_tables_round_trip_exactly(make_results: Make, tmp_path: Path) -> None:
     paths = write_tables(tmp_path, frame)
     assert [path.name for path in paths] == ["results.csv", "results.parquet"]
     read = pd.read_csv(paths[0], dtype=frame.dtypes.to_dict())
-    # Of a user's own family and of pixels of 256 levels: none here.
-    written = frame.drop(columns=["model_code", "latents", "mixture", "bits_per_dim"])
+    # Of a user's own family, of other systems and of pixels of 256 levels: none here.
+    written = frame.drop(columns=["model_code", "latents", "system", "pseudo_inputs", "mixture", "bits_per_dim"])
     pd.testing.assert_frame_equal(read, written, check_exact=True)
     pd.testing.assert_frame_equal(pd.read_parquet(paths[1]), written, check_exact=True)
     assert np.array_equal(read["elbo"].to_numpy(), frame["elbo"].to_numpy(), equal_nan=True)

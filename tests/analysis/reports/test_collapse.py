@@ -146,7 +146,7 @@ def test_files_and_what_is_in_them(make_grid: Make, tmp_path: Path) -> None:
     assert b"/Subtype /Image" not in report.files[1].read_bytes()
     assert b"<image" not in report.files[2].read_bytes()
     read = pd.read_csv(report.files[3])
-    of_levels = ["mixture", "bits_per_dim"]  # of pixels of 256 levels: none here
+    of_levels = ["system", "pseudo_inputs", "mixture", "bits_per_dim"]  # unused here
     assert list(read) == [name for name in COLUMNS if name not in of_levels]
     assert read.loc[:, "rho":"kl_top"].equals(report.table.drop(columns=of_levels).loc[:, "rho":"kl_top"])
     assert not report.notes

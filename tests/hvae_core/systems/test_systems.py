@@ -28,7 +28,7 @@ def built(model: str, system: str, seeds: tuple[int, ...] = (1, 2), far: float =
     found = build(parse_model(model), IMAGE, seeds, torch.float64, system=system, pseudo_inputs=5)  # type: ignore[arg-type]
     with torch.no_grad():
         for parameter in found.parameters():  # far from where everything is alike
-            parameter += far * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(7))
+            parameter.add_(far * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(7)))
     return found
 
 
