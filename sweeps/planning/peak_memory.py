@@ -87,7 +87,7 @@ def step_bytes(model: str, objective: ObjectiveSpec, train: TrainSpec, image: Im
     torch.set_num_threads(usable_cpus())
     family, data = parse_model(model), _random_images(image)
     # What a first step loads is no model's: libraries that torch imports when they are needed.
-    small = parse_model("mlp2x1h1"), [Member(objective)], replace(train, batch_size=1)
+    small = parse_model("mlp2x2h1"), [Member(objective)], replace(train, batch_size=1)
     PackTrainer(*small, data, torch.device(device), captured=False).advance()
     before = _current()
     trainer = PackTrainer(family, [Member(objective)], train, data, torch.device(device), captured=False)

@@ -33,6 +33,15 @@ def test_importance_samples_take_more_than_smoothing_and_that_more_than_nothing(
     }
 
 
+def test_every_system_can_be_measured() -> None:
+    methods = ["lvae", "lvae+skip", "biva+ou", "vampprior"]
+    done = memory("--model", "mlp2x8h16", "--image", "1x8x8/2", "--mixture", "1", "--methods", *methods, "--json")
+    assert done.exit_code == 0, done.stderr
+    peaks = json.loads(done.stdout)
+    assert [peak["method"] for peak in peaks] == ["lvae", "lvae+skip", "biva+ou K=5", "vampprior"]
+    assert all(peak["bytes"] is not None for peak in peaks)
+
+
 def test_it_is_near_the_estimate_by_which_packs_are_planned() -> None:
     """Within a factor of two: a process keeps freed memory, and the estimate leaves out what members share."""
     model, image = parse_model("mlp3x32h512"), ImageSpec((1, 28, 28))
