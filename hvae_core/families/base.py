@@ -95,6 +95,11 @@ class Family(ABC):
         return (sum(shape[0] for shape in above), *above[0][1:])
 
     @property
+    def hidden_floats(self) -> int:
+        """Numbers of a row's hidden tensor in a network between layers, where it is large: maps; else 0."""
+        return 0
+
+    @property
     def grid(self) -> str | None:
         """What it shares with models of other depths and widths, for maps over both; ends in its hidden width.
 

@@ -63,6 +63,11 @@ class Conv(Maps):
         return "conv"
 
     @property
+    def hidden_floats(self) -> int:
+        """Numbers of the filters' maps."""
+        return self.filters * self.maps[1] * self.maps[2]
+
+    @property
     def grid(self) -> str:
         """The size of its maps and its filters."""
         return f"{self.maps[1]}x{self.maps[2]} maps, filters {self.filters}"

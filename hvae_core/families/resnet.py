@@ -77,6 +77,11 @@ class ResNet(Maps):
         return self.skips
 
     @property
+    def hidden_floats(self) -> int:
+        """Numbers of the filters' maps."""
+        return self.filters * self.maps[1] * self.maps[2]
+
+    @property
     def grid(self) -> str:
         """The size of its maps, its blocks and filters."""
         skips = ", with skips" if self.skips else ""

@@ -22,6 +22,7 @@ from sweeps.planning.resources import Resources
 Found = State | Literal["new", "stale"]
 FOUND: tuple[Found, ...] = ("new", "pending", "complete", "failed", "diverged", "stale")
 ONE_CORE = Resources(cpus=1, gpus=0, slots=1)
+LARGE_TENSOR = 2**25  # bytes; beyond, a CPU's memory is given back and fetched anew at every step
 TO_TRAIN: tuple[Found, ...] = ("new", "pending", "stale")
 
 
@@ -71,12 +72,16 @@ class Plan:
         images = {data.checksum: data.image for data in self.spec.data}
 
         def room(cell: Cell) -> int:
+            most = MAX_MEMBERS
+            if not captured and (floats := cell.model.hidden_floats):
+                rows = cell.train.batch_size * cell.member.objective.ou_samples
+                most = min(most, max(1, LARGE_TENSOR // (4 * rows * floats)))
             if resources.memory is None:
-                return MAX_MEMBERS
+                return most
             each = member_bytes(cell.model, cell.member.objective, cell.train, images[cell.checksum], captured)
             if each > resources.memory:
                 raise SpecError(too_large(cell, images[cell.checksum], captured, each, resources.memory))
-            return min(MAX_MEMBERS, resources.memory // each)
+            return min(most, resources.memory // each)
 
         return old + plan_packs(rest, size, max(1, resources.slots - len(old)), room, across_seeds=captured)
 

@@ -22,12 +22,12 @@ def memory(*arguments: str) -> Result:
 
 
 def test_importance_samples_take_more_than_smoothing_and_that_more_than_nothing() -> None:
-    done = memory(*SMALL, "--json")
+    done = memory(*SMALL, "--methods", "vae", "hvae", "iwae", "--json")
     assert done.exit_code == 0, done.stderr
     vae, hvae, iwae = json.loads(done.stdout)
     assert [each["method"] for each in (vae, hvae, iwae)] == ["vae", "hvae K=5", "iwae k=5"]
     assert vae["bytes"] < hvae["bytes"] < iwae["bytes"]
-    assert 3 < iwae["bytes"] / vae["bytes"] < 6, "five samples of everything but the first posterior"
+    assert 2.5 < iwae["bytes"] / vae["bytes"] < 6, "five samples of everything but the first posterior"
     assert {each["parameters"] for each in (vae, hvae, iwae)} == {
         parse_model("resnet3x4x8x8b1f16").parameters(ImageSpec((3, 16, 16), 256), 20)
     }
@@ -43,12 +43,12 @@ def test_every_system_can_be_measured() -> None:
 
 
 def test_it_is_near_the_estimate_by_which_packs_are_planned() -> None:
-    """Within a factor of two: a process keeps freed memory, and the estimate leaves out what members share."""
+    """Within a factor of 2.5: a process keeps freed memory, and the estimate leaves out what members share."""
     model, image = parse_model("mlp3x32h512"), ImageSpec((1, 28, 28))
-    objective, train = ObjectiveSpec(0.9, ou_samples=10), TrainSpec(2, 1000)
+    objective, train = ObjectiveSpec(0.9, ou_samples=10), TrainSpec(2, 4000)
     (peak,) = measured([model], [objective], train, image, lambda line: None)
     assert peak.bytes is not None
-    assert 0.7 < peak.bytes / member_bytes(model, objective, train, image) < 2
+    assert 0.7 < peak.bytes / member_bytes(model, objective, train, image) < 2.5
 
 
 def test_what_does_not_survive_is_said() -> None:

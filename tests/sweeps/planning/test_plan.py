@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from hvae_core.checks import SpecError
+from hvae_core.families.registry import parse_model
+from hvae_core.spec import ObjectiveSpec
 from hvae_core.training.memory import member_bytes
 from sweeps.grid.sweep_spec import SweepSpec, rho_axis
 from sweeps.ledger.ledger import Ledger
@@ -127,6 +129,17 @@ def test_a_model_over_the_memory_there_is_says_what_would_fit(ledger: Ledger, sp
     with pytest.raises(SpecError, match="not even a minibatch of one image fits"):
         plan.packs(ledger, None, Resources(1, 0, 1, memory=10))
     assert len(plan.packs(ledger, 1, Resources(1, 0, 1, memory=10))) == len(plan.cells)
+
+
+def test_packs_of_maps_stay_small_on_a_cpu(ledger: Ledger, spec: SweepSpec) -> None:
+    """The hidden tensor of a pack is at most 32 MiB: beyond, packs are slower than single models (benchmarks)."""
+    objectives = rho_axis(ObjectiveSpec(ou_samples=5), tuple(i / 10 for i in range(11)))
+    large = replace(spec, models=(parse_model("conv2x2x4x4f40"),), objectives=objectives, seeds=(0,))
+    wide = replace(large, trains=(replace(spec.trains[0], batch_size=400),))  # 5 x 400 x 640 x 4 bytes each
+    plan = plan_sweep(ledger, wide)
+    assert max(len(pack.cells) for pack in plan.packs(ledger)) == 6, "eleven in two packs, of at most six"
+    assert max(len(pack.cells) for pack in plan.packs(ledger, None, Resources(1, 1, 1))) == 11, "a GPU has its own"
+    assert max(len(pack.cells) for pack in plan_sweep(ledger, large).packs(ledger)) == 11
 
 
 def test_a_pack_takes_no_more_memory_than_there_is(ledger: Ledger, spec: SweepSpec) -> None:
