@@ -7,6 +7,7 @@ goes to stdout, what was left out to stderr.
 from __future__ import annotations
 
 import os
+import time
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from sweeps.options.click_commands import CONTEXT, Group, together
 if TYPE_CHECKING:
     from analysis.requests.report import Report
 
+WATCH_SECONDS = 30.0
 FORMATS = ("png", "pdf", "svg")
 
 RESULTS = click.argument("directories", nargs=-1, required=True, type=click.Path(), metavar="RESULTS...")
@@ -55,6 +57,7 @@ FIGURE = together(
         ),
         RichCommandPanel("The paper's other figures and tables", commands=["collapse", "training", "table"]),
         RichCommandPanel("The models, and the tool itself", commands=["samples", "spectrum", "calibration"]),
+        RichCommandPanel("All of it", commands=["report"]),
     ],
 )
 @click.version_option(metadata.version("hvae-sweep"), prog_name="hvae-plot")
@@ -228,6 +231,25 @@ def samples(cells: tuple[str, ...], **given: Any) -> None:
     from analysis.reports.samples import report
 
     _print(report(PlotRequest.of(**given), cells=read_items("cells", cells)))
+
+
+@plot.command("report", examples=["hvae-plot report results/", "hvae-plot report results/ --watch"])
+@together(RESULTS, OUT, ONLY)
+@click.option("--samples/--no-samples", default=True, help="Let models draw, where their weights and data are here.")
+@click.option("--watch", is_flag=True, help="Write the page anew every 30 s until no cell is pending.")
+def page(samples: bool, watch: bool, **given: Any) -> None:
+    """Write one HTML page of a sweep: critical values, interactive figures, tables, samples, failures, settings.
+
+    The file needs no network and opens from disk. It can be written at any time, also while a sweep runs.
+    """
+    from analysis.reports.report import report
+
+    request = PlotRequest.of(**given)
+    done = report(request, samples=samples, reload=watch)
+    _print(done)
+    while watch and (done.table["state"] == "pending").any():
+        time.sleep(WATCH_SECONDS)
+        done = report(request, samples=samples, reload=True)
 
 
 def _print(report: Report, document: bool = False) -> None:

@@ -34,6 +34,7 @@ ORDER = (
     ("analysis.summaries", "analysis.critical"),
     ("analysis.axes",),
     ("analysis.figures", "analysis.tables", "analysis.adaptive"),
+    ("analysis.page",),
     ("analysis.requests",),
     ("analysis.reports",),
     ("analysis.command",),

@@ -15,7 +15,7 @@ from analysis.requests.plot_request import PlotRequest
 from analysis.requests.report import Report
 from analysis.summaries.seed_means import TableRow, tidy
 from analysis.tables.latex import latex
-from analysis.tables.layout import lay_out
+from analysis.tables.layout import Table, lay_out
 from analysis.tables.markdown import markdown
 from analysis.tables.quoted import Quoted, context_rows
 from analysis.words.incomplete import counted, missing_states, require_complete, untrained
@@ -64,6 +64,19 @@ def tabulate(frame: pd.DataFrame, style: str = "markdown", context: bool = False
         both = [*numbers.assign(origin=ORIGIN).to_dict("records"), *_quotations(quoted)]
         numbers = pd.DataFrame(both, columns=["origin", *numbers, *QUOTED_COLUMNS]).astype(numbers.dtypes.to_dict())
     return numbers, csv_bytes(numbers).decode() if style == "csv" else "\n".join(texts)
+
+
+def tables_of(frame: pd.DataFrame) -> list[Table]:
+    """Lay out the tables of a tidy frame, one for each data set and binarisation; none where no cell is complete."""
+    groups: dict[tuple[Any, ...], list[Configuration]] = {}
+    for each in configurations(frame):
+        groups.setdefault(each.curve.data, []).append(each)
+    found = []
+    for group in groups.values():
+        inside = [TableRow.of(each) for each in group if len(each.curve.complete)]
+        if inside:
+            found.append(lay_out(inside, _missing(group)))
+    return found
 
 
 def _quotations(quoted: Sequence[Quoted]) -> list[dict[str, Any]]:

@@ -1,0 +1,233 @@
+"""Interactive charts as plain values that plotly.js draws: traces and a layout, from tidy frames.
+
+Every text is escaped: plotly reads a part of HTML in labels, and names may come from somebody else's directory. Curves
+differ in colour, marker and dash, so that a page can be read without colours.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from analysis.frames.configurations import configurations
+from analysis.frames.curves import Curve, curves
+from analysis.summaries.depth_width import active_units
+from analysis.summaries.summary import summarise
+from analysis.words.curves import curves_in_words
+from analysis.words.methods import words_of
+from hvae_core.spec import retained_variance
+
+COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#949494", "#111111")
+MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
+SIGNS = ("●", "■", "◆", "▲", "✖", "✚", "★", "▼")  # the same, as text beside a curve's name
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+PANELS = {
+    "kl_top": "top-layer KL (nats)",
+    "au_top": "active top units",
+    "share_top": "share from the image",
+    "info_top": "information, lower estimate (nats)",
+    "elbo": "test ELBO (nats)",
+}
+HOVER = {
+    "elbo": "ELBO {:.2f} nats",
+    "bits_per_dim": "{:.3f} bits/dim",
+    "kl_top": "top KL {:.3f} nats",
+    "kl_total": "KL {:.2f} nats",
+    "au_top": "{:g} active top units",
+    "share_top": "share {:.3f}",
+    "info_top": "information at least {:.2f} nats",
+    "info_top_high": "and at most {:.2f} nats",
+    "ll_100": "L_100 {:.2f} nats",
+}
+MOST_CURVES, MOST_MAPS = 40, 4
+PANEL_PIXELS = 210
+
+
+@dataclass
+class Chart:
+    """One chart: its plotly figure, the curves that can be switched on and off, and what is not in it.
+
+    axes: by name, the x values of every trace. entries: name, sign and colour of each curve, with its traces.
+    """
+
+    name: str
+    title: str
+    figure: dict[str, Any]
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    axes: dict[str, list[Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def safe(text: object) -> str:
+    """Escape a text for plotly's labels."""
+    return html.escape(str(text), quote=False)
+
+
+def transition(frame: pd.DataFrame) -> Chart | None:
+    """Chart the use of the top layer over rho: medians over seeds, and every cell with all it measured."""
+    drawn = [curve for curve in curves(frame) if len(curve.complete)]
+    if not drawn:
+        return None
+    panels = [name for name in PANELS if name in frame and frame[name].notna().any()]
+    notes = _beyond(len(drawn))
+    drawn = drawn[:MOST_CURVES]
+    summary = {curve.key: curve.rows for curve in curves(summarise(frame))}
+    chart = Chart("transition", "The top layer over smoothing", _figure(panels, "OU correlation ρ"), notes=notes)
+    chart.axes = {"rho": [], "c": []}
+    for i, (curve, name) in enumerate(zip(drawn, _names(drawn), strict=True)):
+        traces, rows, cells = [], summary[curve.key], curve.complete
+        for panel, metric in enumerate(panels):
+            median = {"y": _numbers(rows[f"{metric}_median"]), "mode": "lines", "hoverinfo": "skip"}
+            texts = [_hover(cell) for cell in _records(cells)]
+            each = {"y": _numbers(cells[metric]), "mode": "markers", "text": texts, "hoverinfo": "text"}
+            for trace, of in ((median, rows), (each, cells)):
+                traces.append(len(chart.figure["data"]))
+                chart.figure["data"].append({**trace, **_look(i), **_place(panel), "name": safe(name)})
+                rhos = [float(rho) for rho in of["rho"]]
+                chart.axes["rho"].append(rhos)
+                chart.axes["c"].append([retained_variance(rho, curve["ou_samples"]) for rho in rhos])
+        chart.entries.append(_entry(i, name, traces))
+    for trace, x in zip(chart.figure["data"], chart.axes["rho"], strict=True):
+        trace["x"] = x
+    return chart
+
+
+def training(frame: pd.DataFrame, histories: Mapping[str, pd.DataFrame]) -> Chart | None:
+    """Chart validation ELBO and top KL over the steps of every cell that was evaluated more than once."""
+    histories = {cell: table for cell, table in histories.items() if len(table) > 1}
+    found = [one for one in configurations(frame) if any(cell in histories for cell in one.rows["cell_id"])]
+    if not found:
+        return None
+    metrics = {"elbo": "validation ELBO (nats)", "kl_top": "top-layer KL (nats)"}
+    chart = Chart("training", "Training", _figure(list(metrics), "optimiser steps", metrics), notes=_beyond(len(found)))
+    shown = found[:MOST_CURVES]
+    for i, (one, words) in enumerate(zip(shown, words_of(shown), strict=True)):
+        name, traces = ", ".join([one.curve.name, one["model"], *words]), []
+        for cell in _records(one.rows):
+            table = histories.get(cell["cell_id"])
+            if table is None:
+                continue
+            for panel, metric in enumerate(metrics):
+                label = f"{safe(name)}<br>seed {cell['seed']}, cell {safe(cell['cell_id'])}"
+                traces.append(len(chart.figure["data"]))
+                chart.figure["data"].append(
+                    {
+                        **{"x": [int(step) for step in table["step"]], "y": _numbers(table[metric]), "mode": "lines"},
+                        **{**_look(i), **_place(panel), "name": safe(name)},
+                        "hovertemplate": f"step %{{x}}: %{{y:.3f}}<br>{label}<extra></extra>",
+                    }
+                )
+        chart.entries.append(_entry(i, name, traces))
+    return chart
+
+
+def collapse(frame: pd.DataFrame) -> Chart | None:
+    """Chart the active top units over depth and width, one map for each rho."""
+    table = active_units(frame)
+    if table.empty:
+        return None
+    maps = sorted({float(rho) for rho in table["rho"]}, reverse=True)[:MOST_MAPS]
+    first = table.iloc[0]
+    table = table[(table["dataset"] == first["dataset"]) & (table["hidden"] == first["hidden"])]
+    figure: dict[str, Any] = {"data": [], "layout": {"margin": {"t": 30, "l": 60, "r": 10, "b": 45}, "annotations": []}}
+    figure["layout"]["height"] = PANEL_PIXELS * len(maps) + 60
+    widths = [str(width) for width in sorted({int(width) for width in table["width"]})]
+    depths = [str(depth) for depth in sorted({int(depth) for depth in table["depth"]})]
+    for i, rho in enumerate(maps):
+        cells = {(str(row["depth"]), str(row["width"])): row for row in _records(table[table["rho"] == rho])}
+        rows = [[cells.get((depth, width)) for depth in depths] for width in widths]
+        figure["data"].append(
+            {
+                **{"type": "heatmap", "x": depths, "y": widths, "zmin": 0, "zmax": 1, "colorscale": "Viridis"},
+                "z": [[None if cell is None else _number(cell["au_top_fraction"]) for cell in row] for row in rows],
+                "text": [[_place_text(cell) for cell in row] for row in rows],
+                **{"texttemplate": "%{text}", "hovertemplate": "depth %{x}, width %{y}: %{text} active<extra></extra>"},
+                **{"showscale": i == 0, "colorbar": {"title": {"text": "fraction"}}},
+                **{"xaxis": "x" if i == 0 else f"x{i + 1}", "yaxis": "y" if i == 0 else f"y{i + 1}"},
+            }
+        )
+        suffix, title = "" if i == 0 else str(i + 1), "depth" if i == len(maps) - 1 else ""
+        domain = [1 - (i + 1 - 0.14) / len(maps), 1 - i / len(maps)]
+        figure["layout"][f"xaxis{suffix}"] = {"type": "category", "anchor": f"y{suffix}", "title": {"text": title}}
+        figure["layout"][f"yaxis{suffix}"] = {
+            **{"type": "category", "domain": domain, "anchor": f"x{suffix}"},
+            "title": {"text": f"width at ρ = {rho:g}"},
+        }
+    return Chart("collapse", "Active top units over depth and width", figure)
+
+
+def _figure(panels: Sequence[str], x: str, labels: Mapping[str, str] = PANELS) -> dict[str, Any]:
+    """Return an empty figure of panels under each other that share an axis."""
+    n = len(panels)
+    layout: dict[str, Any] = {
+        **{"height": PANEL_PIXELS * n + 60, "showlegend": False, "hovermode": "closest"},
+        **{"margin": {"t": 10, "l": 60, "r": 10, "b": 45}, "font": {"size": 12}},
+        "xaxis": {"title": {"text": x}, "anchor": "y" if n == 1 else f"y{n}"},
+    }
+    for i, name in enumerate(panels):
+        low = 1 - (i + 1) / n + 0.06 / n
+        layout["yaxis" if i == 0 else f"yaxis{i + 1}"] = {
+            **{"domain": [low, 1 - i / n], "title": {"text": labels[name]}, "automargin": True, "zeroline": False},
+        }
+    return {"data": [], "layout": layout}
+
+
+def _place(panel: int) -> dict[str, str]:
+    return {"xaxis": "x", "yaxis": "y" if panel == 0 else f"y{panel + 1}"}
+
+
+def _look(i: int) -> dict[str, Any]:
+    colour = COLOURS[i % len(COLOURS)]
+    return {
+        "line": {"color": colour, "dash": DASHES[i // len(COLOURS) % len(DASHES)], "width": 2},
+        "marker": {"color": colour, "symbol": MARKERS[i % len(MARKERS)], "size": 8},
+    }
+
+
+def _entry(i: int, name: str, traces: list[int]) -> dict[str, Any]:
+    return {"name": name, "sign": SIGNS[i % len(SIGNS)], "colour": COLOURS[i % len(COLOURS)], "traces": traces}
+
+
+def _names(group: Sequence[Curve]) -> list[str]:
+    """Name curves by what tells them apart."""
+    _, own = curves_in_words(group)
+    several = len({curve["model"] for curve in group}) > 1
+    return [
+        ", ".join([words[0], *([curve["model"]] if several else []), *words[2:]])
+        for curve, words in zip(group, own, strict=True)
+    ]
+
+
+def _hover(cell: Mapping[str, Any]) -> str:
+    known = [words.format(float(cell[name])) for name, words in HOVER.items() if _number(cell.get(name)) is not None]
+    head = f"cell {safe(cell['cell_id'])}<br>{safe(cell['method'])}, ρ = {cell['rho']:g}, seed {cell['seed']}"
+    return "<br>".join([head, *known])
+
+
+def _place_text(cell: Mapping[str, Any] | None) -> str:
+    return "" if cell is None or _number(cell["au_top"]) is None else f"{cell['au_top']:g}"
+
+
+def _beyond(count: int) -> list[str]:
+    more = count - MOST_CURVES
+    return [f"{more} of {count} curves are left out; a page shows {MOST_CURVES}"] if more > 0 else []
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return rows.astype(object).where(rows.notna(), None).to_dict("records")  # type: ignore[return-value]
+
+
+def _numbers(values: pd.Series[Any]) -> list[float | None]:
+    return [_number(value) for value in values]
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite float, or None, which is a gap."""
+    if value is None or pd.isna(value) or not math.isfinite(float(value)):
+        return None
+    return float(value)

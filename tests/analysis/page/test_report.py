@@ -1,0 +1,220 @@
+"""The report page: one file that loads nothing, says what the results hold, and believes no text in them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import cli
+from analysis.page import charts
+from analysis.page.content import content_of
+from analysis.page.render import render
+from analysis.reports.report import FILE, report
+from analysis.requests.plot_request import PlotRequest
+from hvae_core.spec import retained_variance
+from sweeps.grid.cell import Cell
+from sweeps.ledger.atomic_files import write_json
+from sweeps.ledger.ledger import Ledger
+
+Make = Callable[..., list[Cell]]
+HOSTILE = "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>"
+CHROMIUM = shutil.which("chromium")
+
+
+class Page(HTMLParser):
+    """Elements, texts and attributes of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.scripts: list[str] = []
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        (self.scripts if self._inside == "script" else self.texts).append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+    @property
+    def charts(self) -> list[dict[str, object]]:
+        found = next(i for i, (tag, attrs) in enumerate(self.elements) if attrs.get("id") == "charts")
+        assert self.elements[found][0] == "script"
+        return json.loads(next(text for text in self.scripts if text.startswith("[")))  # type: ignore[no-any-return]
+
+
+def written(root: Path, **options: bool) -> Page:
+    done = report(PlotRequest([root]), samples=False, **options)
+    assert done.files == [root / "figures" / FILE]
+    return Page(done.files[0].read_text())
+
+
+@pytest.fixture
+def results(make_results: Make, kinked_kl: Callable[[Cell], float], tmp_path: Path) -> Path:
+    """Two data sets, three seeds; one cell pending and one diverged with hostile last words."""
+
+    def state(cell: Cell) -> str:
+        rho, seed = cell.member.objective.rho, cell.member.seed
+        return "pending" if (rho, seed) == (0.5, 2) else "diverged" if (rho, seed) == (0.0, 2) else "complete"
+
+    data = ("mnist:embedded", "glyphs:embedded")
+    make_results(tmp_path / "r", datasets=data, seeds=(0, 1, 2), state=state, top_kl=kinked_kl)
+    for path in (tmp_path / "r" / "cells").glob("*/failure.json"):
+        write_json(path, {**json.loads(path.read_text()), "lines": ["loss is nan", HOSTILE], "step": 17})
+    return tmp_path / "r"
+
+
+def test_it_says_what_was_asked_done_and_found(results: Path) -> None:
+    page = written(results)
+    cells = 2 * 3 * 11
+    assert f"{cells - 4} complete 2 pending 2 diverged" in page.text
+    for word in ("Critical values", "The top layer over smoothing", "Tables", "Failures", "loss is nan", "at step 17"):
+        assert word in page.text, word
+    assert re.search(r"ρ_c (= 0\.9\d|in 0\.9)", page.text)
+    for cell in Ledger(results).cell_ids():
+        assert cell in page.text
+
+
+def test_every_point_is_a_cell_with_its_numbers(results: Path) -> None:
+    (transition,) = (chart for chart in written(results).charts if chart["name"] == "transition")
+    traces = transition["figure"]["data"]  # type: ignore[index]
+    points = [trace for trace in traces if trace["mode"] == "markers" and trace["yaxis"] == "y"]
+    assert sum(len(trace["x"]) for trace in points) == 2 * 3 * 11 - 4
+    by_id = {record.cell.id: record for record in Ledger(results).records(complete=True)}
+    for trace in points:
+        for x, y, text in zip(trace["x"], trace["y"], trace["text"], strict=True):
+            record = by_id[text.split("<br>")[0].removeprefix("cell ")]
+            assert record.result is not None
+            assert (x, y) == (record.cell.member.objective.rho, record.result["kl_top"])
+            assert f"ELBO {record.result['elbo']:.2f} nats" in text
+
+
+def test_the_other_axis_is_c_and_entries_have_all_traces(results: Path) -> None:
+    (transition,) = (chart for chart in written(results).charts if chart["name"] == "transition")
+    axes, data = transition["axes"], transition["figure"]["data"]  # type: ignore[index]
+    for rhos, cs, trace in zip(axes["rho"], axes["c"], data, strict=True):  # type: ignore[index]
+        assert trace["x"] == rhos
+        assert cs == pytest.approx([retained_variance(rho, 5) for rho in rhos])
+    listed = [i for entry in transition["entries"] for i in entry["traces"]]  # type: ignore[attr-defined]
+    assert sorted(listed) == list(range(len(data)))
+    looks = {(trace["line"]["color"], trace["marker"]["symbol"]) for trace in data}
+    assert len(looks) == len(transition["entries"]) == 2  # type: ignore[arg-type]
+
+
+def test_no_text_of_a_directory_is_believed(results: Path) -> None:
+    page = written(results)
+    assert [tag for tag, _ in page.elements].count("script") == 3
+    assert not any(name.startswith("on") for _, attrs in page.elements for name in attrs)
+    assert not [attrs for tag, attrs in page.elements if tag == "img" and attrs.get("src") == "x"]
+    assert HOSTILE in " ".join(page.texts), "but it is shown, as text"
+
+
+def test_names_in_charts_are_escaped_twice_over(results: Path) -> None:
+    """JSON in a script element, drawn by what reads a part of HTML: neither may see a <."""
+    frame = PlotRequest([results]).gather()[1].assign(dataset=HOSTILE)
+    chart = charts.transition(frame)
+    assert chart is not None
+    assert all("<script" not in str(trace["name"]) for trace in chart.figure["data"])
+    assert all("<img" not in text for trace in chart.figure["data"] for text in trace.get("text", []))
+    content = content_of(frame, frame.iloc[:0], [results], [], b"", [HOSTILE])
+    content.charts = [chart]
+    page = Page(render(content))
+    assert [tag for tag, _ in page.elements].count("script") == 3
+    assert page.charts[0]["entries"][0]["name"].startswith(HOSTILE)  # type: ignore[index]
+
+
+def test_it_loads_nothing(results: Path) -> None:
+    page = written(results)
+    for tag, attrs in page.elements:
+        for name in ("src", "href"):
+            target = attrs.get(name) or ""
+            assert target == "" or target.startswith(("#", "data:")), (tag, target)
+    policy = [attrs["content"] for tag, attrs in page.elements if attrs.get("http-equiv") == "Content-Security-Policy"]
+    assert len(policy) == 1
+    assert str(policy[0]).startswith("default-src 'none'")
+    size = (results / "figures" / FILE).stat().st_size
+    assert size < 8 * 2**20
+
+
+def test_it_reloads_only_while_it_is_watched_and_something_is_pending(results: Path) -> None:
+    def refreshes(page: Page) -> list[str | None]:
+        return [attrs["content"] for _, attrs in page.elements if attrs.get("http-equiv") == "refresh"]
+
+    assert refreshes(written(results)) == []
+    assert refreshes(written(results, reload=True)) == ["30"]
+
+
+def test_it_is_written_before_anything_is_complete(make_results: Make, tmp_path: Path) -> None:
+    make_results(tmp_path, rhos=(0.5, 1.0), state=lambda cell: "pending")
+    page = written(tmp_path)
+    assert "0 complete 2 pending" in page.text
+    assert page.charts == []
+
+
+def test_the_command_says_where_the_page_is(results: Path) -> None:
+    done = CliRunner().invoke(cli.plot, ["report", str(results), "--no-samples"], catch_exceptions=False)
+    assert (done.exit_code, done.stdout.strip()) == (0, str(results / "figures" / FILE))
+    missing = CliRunner().invoke(cli.plot, ["report", str(results / "nowhere")], catch_exceptions=False)
+    assert (missing.exit_code, len(missing.stderr.splitlines())) == (2, 1)
+
+
+def test_numbers_that_are_none_are_gaps() -> None:
+    values = pd.Series([1.0, float("nan"), float("inf"), None], dtype="object")
+    assert charts._numbers(values) == [1.0, None, None, None]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package chromium)")
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_browser_draws_it_without_a_word(results: Path, tmp_path: Path, width: int) -> None:
+    """Every chart is drawn no wider than the window, the console stays empty, and hostile words did nothing."""
+    written(results)
+    shutil.copy(results / "figures" / FILE, tmp_path / "page.html")
+    probe = """<script>addEventListener("load", () => setTimeout(() => {
+      const inner = document.getElementById("f").contentDocument, found = {};
+      found.title = inner.title; found.charts = inner.querySelectorAll(".main-svg").length > 0;
+      const drawn = [...inner.querySelectorAll(".chart .main-svg")];
+      found.wide = Math.max(...drawn.map((each) => each.getBoundingClientRect().right));
+      inner.querySelector("input[type=checkbox]").click();
+      inner.querySelector("button[data-axis=c]").click();
+      setTimeout(() => { found.label = inner.querySelector(".g-xtitle").textContent;
+        found.hidden = inner.getElementById("chart-transition").data[0].visible;
+        document.body.dataset.found = JSON.stringify(found); }, 800); }, 2500));</script>"""
+    frame = f'<iframe id="f" src="page.html" style="width:{width}px;height:3000px;border:0"></iframe>'
+    (tmp_path / "outer.html").write_text(f"<!doctype html><html><body style='margin:0'>{frame}{probe}</body></html>")
+    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
+    command += [
+        "--allow-file-access-from-files",
+        "--window-size=1400,3000",
+        "--virtual-time-budget=12000",
+        "--dump-dom",
+    ]
+    done = subprocess.run(
+        [*command, f"file://{tmp_path / 'outer.html'}"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    outer = Page(done.stdout)
+    found = json.loads(next(str(attrs["data-found"]) for _, attrs in outer.elements if "data-found" in attrs))
+    assert found["charts"]
+    assert found["wide"] <= width
+    assert found["title"].startswith("hvae-sweep: ")
+    assert "retained variance" in found["label"]
+    assert found["hidden"] is False
