@@ -23,7 +23,7 @@ ORDER = (
     ("hvae_core.evaluation",),
     ("hvae_core.training",),
     ("hvae_core.__main__",),
-    ("sweeps.errors", "sweeps.durations"),
+    ("sweeps.errors", "sweeps.durations", "sweeps.run_command"),
     ("sweeps.grid",),
     ("sweeps.ledger",),
     ("sweeps.planning", "sweeps.watching", "sweeps.loggers"),

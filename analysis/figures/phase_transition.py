@@ -15,22 +15,30 @@ that coincide are both seen: every other one is wide, with large hollow markers,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from analysis.axes import style
 from analysis.axes.elbo_axis import below_best, best_of_each
-from analysis.axes.legend import WIDE, panel_legend
+from analysis.axes.legend import panel_legend
 from analysis.axes.rho_axis import set_rho_axis
+from analysis.figures.transition_curves import (
+    CROSS,
+    Key,
+    Look,
+    draw_critical,
+    draw_curve,
+    draw_seeds,
+    looks_of,
+    mark_untrained,
+)
 from analysis.figures.transition_panels import NAMES, PANELS, label_of, panels_of, set_scale
 from analysis.frames.baseline import below_baseline
 from analysis.frames.curves import Curve, curves
@@ -39,37 +47,11 @@ MAX_MODELS = 4
 TITLE = "Use of the top layer over smoothing"
 MISSING = {"pending": "|", "failed": "x", "diverged": "x", "untrained": "+"}
 UNTRAINED = "worse than independent pixels"
-NULL_GREY = (0.6, 0.6, 0.6)
 C_LABEL = r"retained variance $c(\rho, K)$"
 
 _LEFT, _INNER, _RIGHT, _GAP, _XLABEL, _LINE, _HANDLE = 0.68, 0.42, 0.08, 0.10, 0.38, 0.13, 0.42  # inches
 
-_CROSS: dict[str, Any] = {"color": "0.1", "linestyle": "", "marker": "+", "markersize": 6, "markeredgewidth": 0.9}
-
-Key: TypeAlias = tuple[Any, ...]
 Axis: TypeAlias = Literal["rho", "linear", "c"]
-
-
-@dataclass(frozen=True)
-class Look:
-    """How one curve is drawn."""
-
-    colour: tuple[float, float, float]
-    line: style.Line
-    marker: str
-    wide: bool = False
-    behind: bool = False
-
-    @property
-    def drawn(self) -> dict[str, Any]:
-        """The properties of its line: a wide one can be seen beneath a narrow one."""
-        looks: dict[str, Any] = {"color": self.colour, "linestyle": self.line, "marker": self.marker}
-        if self.behind:
-            return {**looks, "linewidth": 1.0, "markeredgecolor": "white", "zorder": 2.5}
-        if self.wide:
-            hollow = {"markersize": 5.0, "markerfacecolor": "white", "markeredgecolor": self.colour}
-            return {**looks, **hollow, "linewidth": 2.0, "markeredgewidth": 1.0, "zorder": 3}
-        return {**looks, "linewidth": 1.0, "markeredgecolor": "white", "zorder": 3.5}
 
 
 @dataclass
@@ -113,7 +95,7 @@ def draw_phase_transition(
     drawn = [curve for curve in drawn if curve["model"] in models]
     by_curve = {curve.key: curve for curve in curves(summary)}
     thresholds = {curve.key: curve.rows.iloc[0] for curve in curves(critical)}
-    looks, metrics = _looks(drawn), [NAMES[name] for name in panels or panels_of(frame)]
+    looks, metrics = looks_of(drawn), [NAMES[name] for name in panels or panels_of(frame)]
     with style.paper_style():
         columns = _columns(drawn, models, thresholds, by_curve, looks)
         figure = _figure(columns, title, metrics)
@@ -122,11 +104,11 @@ def draw_phase_transition(
             axes = _axes(figure, column, 0.42 if title else 0.22, metrics)
             for curve in column.curves:
                 best = column.best[curve.data]
-                _draw_seeds(axes, below_best(curve.complete, best), looks[curve.key])
-                _draw_curve(axes, below_best(by_curve[curve.key].rows, best), looks[curve.key])
-                _mark_untrained(axes, curve.complete, best)
+                draw_seeds(axes, below_best(curve.complete, best), looks[curve.key])
+                draw_curve(axes, below_best(by_curve[curve.key].rows, best), looks[curve.key])
+                mark_untrained(axes, curve.complete, best)
                 if "kl_top" in axes and not looks[curve.key].behind:
-                    _draw_critical(axes["kl_top"], thresholds[curve.key], looks[curve.key])
+                    draw_critical(axes["kl_top"], thresholds[curve.key], looks[curve.key])
             if "kl_top" in axes:
                 _scale_kl(axes["kl_top"], column, looks)
             for metric, ax in axes.items():
@@ -142,30 +124,6 @@ def draw_phase_transition(
 def models_drawn(drawn: Sequence[Curve]) -> list[str]:
     """Models that have a column in the figure: the first four."""
     return list(dict.fromkeys(curve["model"] for curve in drawn))[:MAX_MODELS]
-
-
-def _looks(drawn: Sequence[Curve]) -> dict[Key, Look]:
-    """Colour by data set and line by settings; colour by settings where there is one data set; markers all differ.
-
-    Nulls are grey.
-    """
-    images = [curve for curve in drawn if not curve.is_null] or drawn
-    nulls = [curve for curve in drawn if curve not in images]
-    data = list(dict.fromkeys(curve.data for curve in images))
-    variants = list(dict.fromkeys(curve.variant for curve in drawn))
-    pairs = list(dict.fromkeys((curve.data, curve.variant) for curve in images))
-    looks = {}
-    for i, curve in enumerate(nulls):
-        line: style.Line = style.LINES[variants.index(curve.variant) % len(style.LINES)]
-        marker = style.MARKERS[-1 - i % len(style.MARKERS)]
-        looks[curve.key] = Look(NULL_GREY, line, marker, behind=True)
-    for curve in images:
-        d, v, pair = data.index(curve.data), variants.index(curve.variant), pairs.index((curve.data, curve.variant))
-        line = style.LINES[v % len(style.LINES)] if len(data) > 1 else "-"
-        marker = style.MARKERS[pair % len(style.MARKERS)]
-        wide = len(pairs) > 1 and (d + v) % 2 == 0  # neighbours in data or in settings, which may coincide, differ
-        looks[curve.key] = Look(style.colour(d if len(data) > 1 else v), line, marker, wide)
-    return looks
 
 
 def _columns(
@@ -194,7 +152,7 @@ def _columns(
         worse = any(below_baseline(curve.complete).any() for curve in group)
         if worse and UNTRAINED not in column.labels:
             column.labels.append(UNTRAINED)
-            column.handles.append(Line2D([], [], **{**_CROSS, "markersize": 4}))
+            column.handles.append(Line2D([], [], **{**CROSS, "markersize": 4}))
         columns.append(column)
     return columns
 
@@ -224,63 +182,6 @@ def _axes(figure: Figure, column: Column, top: float, metrics: Sequence[str]) ->
         top += _GAP
     axes[metrics[0]].set_title(style.plain(column.curves[0]["model"]), pad=4)
     return axes
-
-
-def _draw_curve(axes: Mapping[str, Axes], rows: pd.DataFrame, look: Look) -> None:
-    """Draw the range and the median over seeds into every panel."""
-    rho, several = rows["rho"].to_numpy(), (rows["n_seeds"] > 1).to_numpy()
-    for metric, ax in axes.items():
-        median, low, high = (rows[f"{metric}_{name}"].to_numpy() for name in ("median", "min", "max"))
-        if several.any():
-            band = ax.fill_between(rho, low, high, where=several, color=look.colour, alpha=0.18, linewidth=0)
-            band.set_gid("range")
-        (line,) = ax.plot(rho, median, **look.drawn)
-        line.set(gid="median", clip_on=False)
-
-
-def _draw_critical(ax: Axes, row: Any, look: Look) -> None:
-    """Show the critical rho in the lower half: a line under its interval, or a band where it is known less well."""
-    half = row["plateau"] / 2
-    low, high = row["interval90_low"], row["interval90_high"]
-    match row["kind"]:
-        case "kink" | "undecided" | "jump" if high - low <= WIDE:
-            (drop,) = ax.plot([row["rho_critical"]] * 2, [half, 0], color=look.colour, linestyle=":", linewidth=0.9)
-            drop.set(gid="critical", zorder=2)
-            (bar,) = ax.plot([low, high], [half, half], color=look.colour, linewidth=1.0, marker="|", markersize=5)
-            bar.set(gid="interval", markeredgewidth=1.0, zorder=4)
-        case "kink" | "undecided" | "jump":
-            _band(ax, low, high, half, look, "interval")
-        case "bracket":
-            _band(ax, row["grid_low"], row["grid_high"], half, look, "bracket")
-        case "crossover" if not math.isnan(row["rho_crossing"]):
-            middle, width = row["rho_crossing"], row["rounding"]
-            band = _band(ax, middle - width, min(middle + width, 1.0), half, look, "crossover")
-            band.set(hatch="/////", facecolor="none", edgecolor=(*look.colour, 0.35))
-
-
-def _band(ax: Axes, low: float, high: float, height: float, look: Look, gid: str) -> FillBetweenPolyCollection:
-    band = ax.fill_between([low, high], 0, height, facecolor=(*look.colour, 0.12), linewidth=0, zorder=1)
-    band.set_gid(gid)
-    return band
-
-
-def _draw_seeds(axes: Mapping[str, Axes], cells: pd.DataFrame, look: Look) -> None:
-    """Draw single seeds as small points, where there are several."""
-    several = cells[cells.groupby("rho")["seed"].transform("size") > 1]
-    if len(several):
-        for metric, ax in axes.items():
-            (points,) = ax.plot(several["rho"].to_numpy(), several[metric].astype("float64").to_numpy(), zorder=2)
-            points.set(gid="seeds", color=look.colour, linestyle="", marker=look.marker, markersize=2.2)
-            points.set(alpha=0.4, markeredgewidth=0, clip_on=False)
-
-
-def _mark_untrained(axes: Mapping[str, Axes], cells: pd.DataFrame, best: float) -> None:
-    """Mark the cells whose ELBO is below the baseline with a plus, in every panel."""
-    worse = below_best(cells[below_baseline(cells)], best)
-    if len(worse):
-        for metric, ax in axes.items():
-            (marks,) = ax.plot(worse["rho"].to_numpy(), worse[metric].astype("float64").to_numpy(), **_CROSS)
-            marks.set(gid="untrained", clip_on=False, zorder=6)
 
 
 def _scale_kl(kl: Axes, column: Column, looks: Mapping[Key, Look]) -> None:

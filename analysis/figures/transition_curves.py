@@ -1,0 +1,127 @@
+"""How one curve of the phase-transition figure is drawn: its look, its median and seeds, its critical value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import FillBetweenPolyCollection
+
+from analysis.axes import style
+from analysis.axes.elbo_axis import below_best
+from analysis.axes.legend import WIDE
+from analysis.frames.baseline import below_baseline
+from analysis.frames.curves import Curve
+
+NULL_GREY = (0.6, 0.6, 0.6)
+CROSS: dict[str, Any] = {"color": "0.1", "linestyle": "", "marker": "+", "markersize": 6, "markeredgewidth": 0.9}
+
+
+Key: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one curve is drawn."""
+
+    colour: tuple[float, float, float]
+    line: style.Line
+    marker: str
+    wide: bool = False
+    behind: bool = False
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """The properties of its line: a wide one can be seen beneath a narrow one."""
+        looks: dict[str, Any] = {"color": self.colour, "linestyle": self.line, "marker": self.marker}
+        if self.behind:
+            return {**looks, "linewidth": 1.0, "markeredgecolor": "white", "zorder": 2.5}
+        if self.wide:
+            hollow = {"markersize": 5.0, "markerfacecolor": "white", "markeredgecolor": self.colour}
+            return {**looks, **hollow, "linewidth": 2.0, "markeredgewidth": 1.0, "zorder": 3}
+        return {**looks, "linewidth": 1.0, "markeredgecolor": "white", "zorder": 3.5}
+
+
+def looks_of(drawn: Sequence[Curve]) -> dict[Key, Look]:
+    """Colour by data set and line by settings; colour by settings where there is one data set; markers all differ.
+
+    Nulls are grey.
+    """
+    images = [curve for curve in drawn if not curve.is_null] or drawn
+    nulls = [curve for curve in drawn if curve not in images]
+    data = list(dict.fromkeys(curve.data for curve in images))
+    variants = list(dict.fromkeys(curve.variant for curve in drawn))
+    pairs = list(dict.fromkeys((curve.data, curve.variant) for curve in images))
+    looks = {}
+    for i, curve in enumerate(nulls):
+        line: style.Line = style.LINES[variants.index(curve.variant) % len(style.LINES)]
+        marker = style.MARKERS[-1 - i % len(style.MARKERS)]
+        looks[curve.key] = Look(NULL_GREY, line, marker, behind=True)
+    for curve in images:
+        d, v, pair = data.index(curve.data), variants.index(curve.variant), pairs.index((curve.data, curve.variant))
+        line = style.LINES[v % len(style.LINES)] if len(data) > 1 else "-"
+        marker = style.MARKERS[pair % len(style.MARKERS)]
+        wide = len(pairs) > 1 and (d + v) % 2 == 0  # neighbours in data or in settings, which may coincide, differ
+        looks[curve.key] = Look(style.colour(d if len(data) > 1 else v), line, marker, wide)
+    return looks
+
+
+def draw_curve(axes: Mapping[str, Axes], rows: pd.DataFrame, look: Look) -> None:
+    """Draw the range and the median over seeds into every panel."""
+    rho, several = rows["rho"].to_numpy(), (rows["n_seeds"] > 1).to_numpy()
+    for metric, ax in axes.items():
+        median, low, high = (rows[f"{metric}_{name}"].to_numpy() for name in ("median", "min", "max"))
+        if several.any():
+            band = ax.fill_between(rho, low, high, where=several, color=look.colour, alpha=0.18, linewidth=0)
+            band.set_gid("range")
+        (line,) = ax.plot(rho, median, **look.drawn)
+        line.set(gid="median", clip_on=False)
+
+
+def draw_critical(ax: Axes, row: Any, look: Look) -> None:
+    """Show the critical rho in the lower half: a line under its interval, or a band where it is known less well."""
+    half = row["plateau"] / 2
+    low, high = row["interval90_low"], row["interval90_high"]
+    match row["kind"]:
+        case "kink" | "undecided" | "jump" if high - low <= WIDE:
+            (drop,) = ax.plot([row["rho_critical"]] * 2, [half, 0], color=look.colour, linestyle=":", linewidth=0.9)
+            drop.set(gid="critical", zorder=2)
+            (bar,) = ax.plot([low, high], [half, half], color=look.colour, linewidth=1.0, marker="|", markersize=5)
+            bar.set(gid="interval", markeredgewidth=1.0, zorder=4)
+        case "kink" | "undecided" | "jump":
+            _band(ax, low, high, half, look, "interval")
+        case "bracket":
+            _band(ax, row["grid_low"], row["grid_high"], half, look, "bracket")
+        case "crossover" if not math.isnan(row["rho_crossing"]):
+            middle, width = row["rho_crossing"], row["rounding"]
+            band = _band(ax, middle - width, min(middle + width, 1.0), half, look, "crossover")
+            band.set(hatch="/////", facecolor="none", edgecolor=(*look.colour, 0.35))
+
+
+def _band(ax: Axes, low: float, high: float, height: float, look: Look, gid: str) -> FillBetweenPolyCollection:
+    band = ax.fill_between([low, high], 0, height, facecolor=(*look.colour, 0.12), linewidth=0, zorder=1)
+    band.set_gid(gid)
+    return band
+
+
+def draw_seeds(axes: Mapping[str, Axes], cells: pd.DataFrame, look: Look) -> None:
+    """Draw single seeds as small points, where there are several."""
+    several = cells[cells.groupby("rho")["seed"].transform("size") > 1]
+    if len(several):
+        for metric, ax in axes.items():
+            (points,) = ax.plot(several["rho"].to_numpy(), several[metric].astype("float64").to_numpy(), zorder=2)
+            points.set(gid="seeds", color=look.colour, linestyle="", marker=look.marker, markersize=2.2)
+            points.set(alpha=0.4, markeredgewidth=0, clip_on=False)
+
+
+def mark_untrained(axes: Mapping[str, Axes], cells: pd.DataFrame, best: float) -> None:
+    """Mark the cells whose ELBO is below the baseline with a plus, in every panel."""
+    worse = below_best(cells[below_baseline(cells)], best)
+    if len(worse):
+        for metric, ax in axes.items():
+            (marks,) = ax.plot(worse["rho"].to_numpy(), worse[metric].astype("float64").to_numpy(), **CROSS)
+            marks.set(gid="untrained", clip_on=False, zorder=6)

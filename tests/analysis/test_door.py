@@ -1,0 +1,104 @@
+"""The Python door: frames of results directories, and figures on axes of one's own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+import analysis
+from analysis.frames.gather import GatherError
+from sweeps.grid.cell import Cell
+from sweeps.ledger.ledger import Ledger
+
+Make = Callable[..., list[Cell]]
+
+
+@pytest.fixture
+def results(make_results: Make, kinked_kl: Callable[[Cell], float], tmp_path: Path) -> Path:
+    make_results(tmp_path / "r", datasets=("mnist:embedded", "glyphs:embedded"), seeds=(0, 1, 2), top_kl=kinked_kl)
+    return tmp_path / "r"
+
+
+def test_read_is_the_table_of_results(results: Path) -> None:
+    frame = analysis.read(results)
+    assert len(frame) == 2 * 3 * 11
+    assert frame.attrs["notes"] == []
+    by_id = frame.set_index("cell_id")
+    for record in Ledger(results).records():
+        assert record.result is not None
+        row = by_id.loc[record.cell.id]
+        assert (row["rho"], row["kl_top"]) == (record.cell.member.objective.rho, record.result["kl_top"])
+    with pytest.raises(GatherError, match="no such directory"):
+        analysis.read(results / "nowhere")
+
+
+@pytest.mark.parametrize(("panel", "column"), [("kl", "kl_top"), ("active", "au_top"), ("elbo", "elbo")])
+def test_a_transition_has_the_medians(results: Path, panel: str, column: str) -> None:
+    frame = analysis.read(results)
+    ax = analysis.transition(frame, panel)
+    lines = [line for line in ax.lines if line.get_gid() == "median"]
+    assert len(lines) == 2
+    for name, line in zip(("glyphs", "mnist"), sorted(lines, key=lambda each: str(each.get_label())), strict=True):
+        assert str(line.get_label()).startswith(name)
+        median = frame[frame["dataset"] == name].groupby("rho")[column].median()
+        x, y = np.asarray(line.get_xdata(), dtype=float), np.asarray(line.get_ydata(), dtype=float)
+        np.testing.assert_allclose(x, median.index)
+        np.testing.assert_allclose(y, median.astype(float))
+        assert (r"$\rho_c$" in str(line.get_label())) == (panel == "kl")
+
+
+def test_it_draws_on_the_axes_given_and_on_no_others(results: Path) -> None:
+    frame = analysis.read(results)
+    figure = Figure()
+    first, second = figure.subplots(1, 2)
+    assert analysis.transition(frame, "elbo", ax=second) is second
+    assert not first.lines
+    assert second.lines
+
+
+def test_what_cannot_be_drawn_is_said(results: Path) -> None:
+    frame = analysis.read(results)
+    with pytest.raises(ValueError, match="panel: 'kk' is not allowed; it must be kl, active"):
+        analysis.transition(frame, "kk")
+    with pytest.raises(ValueError, match="no complete cell has info_top"):
+        analysis.transition(frame, "information")
+    with pytest.raises(ValueError, match="no depth-width grid"):
+        analysis.collapse(frame)
+    with pytest.raises(ValueError, match="no cell has a history"):
+        analysis.training(frame, {})
+    with pytest.raises(AttributeError, match="has no attribute 'transitions'"):
+        _ = analysis.transitions
+
+
+def test_a_collapse_map_has_the_active_units(make_results: Make, tmp_path: Path) -> None:
+    models = [f"mlp{depth}x{width}h8" for depth in (1, 2) for width in (4, 8)]
+    make_results(tmp_path, models=models, rhos=(0.8, 1.0))
+    frame = analysis.read(tmp_path)
+    ax = analysis.collapse(frame, 0.8)
+    at = {(t.get_position()[0], t.get_position()[1]): float(t.get_text()) for t in ax.texts}
+    rows = frame[frame["rho"] == 0.8].set_index("model")["au_top"].to_dict()
+    for i, depth in enumerate((1, 2)):
+        for j, width in enumerate((4, 8)):
+            assert at[i, j] == rows[f"mlp{depth}x{width}h8"]
+
+
+def test_training_draws_every_history(results: Path) -> None:
+    frame = analysis.read(results)
+    table = pd.DataFrame({"step": [1, 2, 3], "elbo": [-9.0, -8.0, -7.5], "kl_top": [1.0, 2.0, 3.0]})
+    histories = dict.fromkeys(frame["cell_id"].iloc[:4], table)
+    ax = analysis.training(frame, histories, "elbo")
+    assert len(ax.lines) == 4
+    assert all(list(line.get_ydata()) == [-9.0, -8.0, -7.5] for line in ax.lines)
+    assert analysis.read_histories(results) == {}
+
+
+def test_importing_it_loads_neither_pandas_nor_matplotlib() -> None:
+    code = "import sys, analysis; sys.exit(bool({'pandas', 'matplotlib', 'torch'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
