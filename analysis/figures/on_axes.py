@@ -129,8 +129,15 @@ def collapse(frame: pd.DataFrame, rho: float = 1.0, ax: Axes | None = None) -> A
 
 def _legend(ax: Axes) -> None:
     """Stand above the axes, where no curve is."""
-    above = {"loc": "lower left", "bbox_to_anchor": (0, 1.02), "borderaxespad": 0, "alignment": "left"}
-    ax.legend(frameon=False, fontsize=style.SMALL_POINTS, **above)
+    legend = ax.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1.02),
+        borderaxespad=0,
+        alignment="left",
+        frameon=False,
+        fontsize=style.SMALL_POINTS,
+    )
+    legend.set_gid("legend")
 
 
 def _axes(ax: Axes | None) -> Axes:
