@@ -40,13 +40,21 @@ def log_scale_of(s: Tensor) -> Tensor:
 
 
 def log_probability(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """log p(x) in nats of levels x in 0..255, element by element; all three broadcast against each other."""
+    """log p(x) in nats of levels x in 0..255, element by element; all three broadcast against each other.
+
+    Products with 0 and 1 choose the edge bins: a step that a CUDA graph records must make no tensors of Python's
+    numbers, as the backward pass of torch.where does.
+    """
     inverse = (-log_scale).exp()
     distance = position(x) - mean
     below = F.logsigmoid((distance + HALF_BIN) * inverse)  # of what lies below the upper edge
     above = F.logsigmoid(-(distance - HALF_BIN) * inverse)  # of what lies above the lower one
-    inside = below + above + (-torch.expm1(-2 * HALF_BIN * inverse)).log()
-    return torch.where(x <= 0, below, torch.where(x >= HIGHEST, above, inside))
+    inside = (-torch.expm1(-2 * HALF_BIN * inverse)).log()
+    ends, begins = (
+        (x < HIGHEST).to(below.dtype),
+        (x > 0).to(below.dtype),
+    )  # above, below: not of the last, the first bin
+    return ends * below + begins * above + ends * begins * inside
 
 
 def expectation(mean: Tensor, log_scale: Tensor) -> Tensor:

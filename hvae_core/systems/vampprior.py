@@ -99,7 +99,8 @@ class VampPriorVAE(HVAE):
         self.pseudo_inputs.copy_(found.expand_as(self.pseudo_inputs))
 
     def _components(self) -> Normal:
-        shares = self.pseudo_inputs.clamp(0, 1)
+        zero = self.pseudo_inputs.new_zeros(())
+        shares = self.pseudo_inputs.maximum(zero).minimum(zero + 1)  # clamp, recorded by a CUDA graph without a copy
         found: Normal = self.posteriors[-1](self.features(self.encoded(shares * (self.image.levels - 1))))
         return found
 

@@ -22,6 +22,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "ratio": {"rho": 0.8, "ou_samples": 3, "smoothing": "ratio"},
     "annealed with free bits": {"kl_anneal": (2, 5), "free_bits": 0.3},
     "importance weighted": {"iwae_k": 4},
+    "ladder": {"rho": 0.8, "ou_samples": 3, "system": "lvae+skip"},
+    "bidirectional": {"rho": 0.8, "ou_samples": 3, "system": "biva"},
+    "mixture of posteriors": {"rho": 0.8, "ou_samples": 3, "system": "vampprior", "pseudo_inputs": 4},
+    "levels": {"rho": 0.8, "ou_samples": 3},
 }
 WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero")
 HOST = ("lift_fresh", "scalar_tensor")  # a tensor made of Python's numbers is copied from the host
@@ -32,7 +36,17 @@ def trainer(bars: Dataset, kind: str, device: str = "cpu", captured: bool = True
     objective = KINDS[kind]
     members = [Member(ObjectiveSpec(**objective), seed) for seed in (1, 2)]
     members.append(Member(ObjectiveSpec(**{**objective, "rho": 0.9}), 1))
-    return PackTrainer(SPEC, members, TrainSpec(batch_size=6), bars, torch.device(device), captured)
+    train = TrainSpec(batch_size=6, mixture=3 if kind == "levels" else 1)
+    spec = parse_model("mlp2x4h5") if kind == "mixture of posteriors" else SPEC
+    data = levels_of(bars) if kind == "levels" else bars
+    return PackTrainer(spec, members, train, data, torch.device(device), captured)
+
+
+def levels_of(bars: Dataset) -> Dataset:
+    """The same images in 256 levels."""
+    images = {key: 250 * getattr(bars, key) for key in ("train", "valid", "test")}
+    shape = bars.image.shape
+    return Dataset.of(name="bars", source="npz", reference="", shape=shape, images=images, binarise="none")
 
 
 class Spy(TorchDispatchMode):
