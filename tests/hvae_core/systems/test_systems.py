@@ -6,16 +6,18 @@ import pytest
 import torch
 
 from hvae_core.checks import SpecError
+from hvae_core.data import Dataset
 from hvae_core.evaluation.active_units import active_units
 from hvae_core.evaluation.bounds import importance_bound
 from hvae_core.evaluation.evaluate import evaluate
 from hvae_core.families.registry import parse_model
 from hvae_core.image import ImageSpec
-from hvae_core.spec import SYSTEMS, ObjectiveSpec
+from hvae_core.spec import SYSTEMS, Member, ObjectiveSpec, TrainSpec
 from hvae_core.systems.base import System
 from hvae_core.systems.build import build
 from hvae_core.systems.sizes import parameters
 from hvae_core.systems.smoothing import OrnsteinUhlenbeck
+from hvae_core.training.trainer import PackTrainer
 
 IMAGE = ImageSpec((1, 4, 4))
 FAMILIES = ("mlp1x4h6", "mlp2x4h6", "conv2x2x2x2f3", "resnet2x2x2x2b1f3")
@@ -109,6 +111,21 @@ def test_what_a_system_cannot_be_is_one_line(model: str, system: str, line: str)
     with pytest.raises(SpecError, match=line) as error:
         build(parse_model(model), IMAGE, [0], system=system)  # type: ignore[arg-type]
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("binarise", ["static", "none"])
+def test_a_trainer_starts_pseudo_inputs_at_its_images(binarise: str) -> None:
+    """As shares of the largest value: bits as they are, levels over 255."""
+    highest = 1 if binarise == "static" else 255
+    train = images(30) * highest if highest == 1 else images(30) * 200 + 13
+    splits = {"train": train.numpy(), "valid": train.numpy()[:3], "test": train.numpy()[:3]}
+    data = Dataset.of(name="a", source="b", reference="", shape=(1, 4, 4), images=splits, binarise=binarise)
+    member = Member(ObjectiveSpec(system="vampprior", pseudo_inputs=6), 3)
+    trainer = PackTrainer(parse_model("mlp2x4h6"), [member], TrainSpec(batch_size=4), data, torch.device("cpu"))
+    found = trainer.model.get_parameter("pseudo_inputs")[0].detach()
+    there = train.float() / highest
+    assert all((there == image).all((1, 2, 3)).any() for image in found)
+    assert len({image.numpy().tobytes() for image in found}) > 1
 
 
 def test_pseudo_inputs_start_at_training_images_of_the_seed() -> None:
