@@ -235,9 +235,11 @@ def samples(cells: tuple[str, ...], **given: Any) -> None:
 
 @plot.command("report", examples=["hvae-plot report results/", "hvae-plot report results/ --watch"])
 @together(RESULTS, OUT, ONLY)
-@click.option("--samples/--no-samples", default=True, help="Let models draw, where their weights and data are here.")
+@click.option(
+    "--no-samples", is_flag=True, help="Let no model draw; otherwise those whose weights and data are here do."
+)
 @click.option("--watch", is_flag=True, help="Write the page anew every 30 s until no cell is pending.")
-def page(samples: bool, watch: bool, **given: Any) -> None:
+def page(no_samples: bool, watch: bool, **given: Any) -> None:
     """Write one HTML page of a sweep: critical values, interactive figures, tables, samples, failures, settings.
 
     The file needs no network and opens from disk. It can be written at any time, also while a sweep runs.
@@ -245,11 +247,11 @@ def page(samples: bool, watch: bool, **given: Any) -> None:
     from analysis.reports.report import report
 
     request = PlotRequest.of(**given)
-    done = report(request, samples=samples, reload=watch)
+    done = report(request, samples=not no_samples, reload=watch)
     _print(done)
     while watch and (done.table["state"] == "pending").any():
         time.sleep(WATCH_SECONDS)
-        done = report(request, samples=samples, reload=True)
+        done = report(request, samples=not no_samples, reload=True)
 
 
 def _print(report: Report, document: bool = False) -> None:

@@ -55,7 +55,7 @@ OPTION_PANELS = {
     ),
     "Output": (
         *("--out", "--keep", "--eval-every", "--ll-examples", "--log", "--json"),
-        *("--format", "--style", "--panels", "--axis", "--title", "--context", "--samples"),
+        *("--format", "--style", "--panels", "--axis", "--title", "--context", "--no-samples"),
     ),
     "Settings from elsewhere": ("--preset", "--quick", "--config"),
 }
