@@ -218,3 +218,23 @@ def test_a_browser_draws_it_without_a_word(results: Path, tmp_path: Path, width:
     assert found["title"].startswith("hvae-sweep: ")
     assert "retained variance" in found["label"]
     assert found["hidden"] is False
+
+
+def test_watching_ends_when_no_cell_is_pending(
+    make_results: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_results(tmp_path, rhos=(0.5, 1.0), state=lambda cell: "pending")
+    waits: list[float] = []
+
+    def finish(seconds: float) -> None:
+        assert 'http-equiv="refresh"' in (tmp_path / "figures" / FILE).read_text()
+        waits.append(seconds)
+        make_results(tmp_path, rhos=(0.5, 1.0))
+
+    monkeypatch.setattr("analysis.command.time.sleep", finish)
+    done = CliRunner().invoke(cli.plot, ["report", str(tmp_path), "--watch", "--no-samples"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert waits == [30.0]
+    page = Page((tmp_path / "figures" / FILE).read_text())
+    assert "2 complete" in page.text
+    assert not [attrs for _, attrs in page.elements if attrs.get("http-equiv") == "refresh"]
