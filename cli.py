@@ -7,10 +7,8 @@ Parses, calls, prints. Data goes to stdout, progress and diagnostics to stderr. 
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,23 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
-from rich.console import Console
-from rich.filesize import decimal
-from rich.live import Live
-from rich.text import Text
 from rich_click import RichCommandPanel
 
 from analysis.command import ONLY, ONLY_RHO, plot
 from hvae_core.checks import SpecError
-from hvae_core.data import fetch_dataset, list_datasets
 from hvae_core.data.sources import expanded
-from sweeps.cluster.slurm import has_gpus
-from sweeps.cluster.submissions import BACKENDS, Backend, Submission, new_name
-from sweeps.cluster.submit import SubmitCommand, plan_request, scheduler_options, script_of, submit_job
+from sweeps.commands.cluster import cancel, submit
+from sweeps.commands.facts import print_facts
+from sweeps.commands.housekeeping import clean, data
+from sweeps.commands.looking import show, status
+from sweeps.commands.memory import memory
 from sweeps.errors import ERROR, SIGNAL
 from sweeps.grid.declared import BY_NAME
-from sweeps.ledger.clean import KINDS
-from sweeps.ledger.locate import ledger_at, results_at
+from sweeps.ledger.locate import ledger_at
 from sweeps.ledger.validation import is_untrained
 from sweeps.loggers.registry import check_loggers
 from sweeps.options import completion, values
@@ -69,7 +63,6 @@ if TYPE_CHECKING:
 
 __all__ = ["plot", "sweep"]
 
-WATCH_SECONDS = 3.0
 FAMILIES = ("mlp", "conv", "resnet")  # of depth-width grids
 WHAT = ("bound", "information", "share")  # of `evaluate`
 ASIDE = ("dry_run", "plan_only", "workers", "probe", "as_json")  # of a request's settings: not recorded
@@ -88,6 +81,10 @@ ASIDE = ("dry_run", "plan_only", "workers", "probe", "as_json")  # of a request'
 @click.version_option(metadata.version("hvae-sweep"), prog_name="hvae-sweep")
 def sweep() -> None:
     """Train grids of hierarchical VAEs and measure the unsmoothed models."""
+
+
+for command in (memory, status, show, submit, cancel, clean, data):
+    sweep.add_command(command)
 
 
 @sweep.command(
@@ -250,48 +247,6 @@ def calibrate(**given: Any) -> int:
     return _request(given, MODELS, objectives(values.floats("rho", given["rho"])))
 
 
-@sweep.command(examples=["hvae-sweep memory", "hvae-sweep memory --quick --json"])
-@together(
-    setting(
-        "--model",
-        multiple=True,
-        default=["resnet4x8x16x16b5f100", "resnet6x8x16x16b5f100"],
-        metavar="MODEL...",
-        help="Architectures.",
-    ),
-    setting("--image", default="3x32x32/256", metavar="CxHxW/LEVELS", help="Shape of images, and 2 or 256 levels."),
-    setting(
-        "--methods",
-        multiple=True,
-        default=["vae", "hvae", "iwae", "lvae", "biva"],
-        metavar="METHOD...",
-        help="Training methods.",
-    ),
-    rho_setting("0.8"),
-    declared("ou_samples"),
-    setting("--iwae-k", type=int, default=5, help="Importance samples of the method iwae."),
-    declared("pseudo_inputs"),
-    declared("mixture", default=10),
-    declared("batch_size", default=64),
-    declared("precision"),
-    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
-    layer_options("memory"),
-)
-def memory(**given: Any) -> int:
-    """Measure the peak memory of training steps, as in the paper's Table 6.
-
-    Each model takes two steps on random images in a process of its own, on the GPU if there is one. Of a GPU it is
-    what tensors took at most; otherwise the most main memory of the process, less what it had before.
-    """
-    from sweeps.options.memory import memory_request
-    from sweeps.planning.peak_memory import measured, table
-
-    out = console()
-    peaks = measured(*memory_request(given), lambda line: out.print(line, markup=False, emoji=False, highlight=False))
-    click.echo(json.dumps([peak.to_dict() for peak in peaks]) if given["as_json"] else table(peaks))
-    return ERROR if any(peak.bytes is None for peak in peaks) else 0
-
-
 @sweep.command(examples=["hvae-sweep work results/", "hvae-sweep work results/ --no-wait"])
 @click.argument("directory", type=click.Path())
 @click.option("--wait/--no-wait", default=True, help="Wait for the models that other workers are training.")
@@ -323,69 +278,6 @@ def work(directory: str, wait: bool) -> int:
     theirs = set() if wait else held_elsewhere(ledger)
     cells = [record.cell for record in ledger.records() if record.cell.id not in theirs]
     return SIGNAL + signal if signal else exit_status(ledger, cells)
-
-
-@sweep.command(
-    cls=SubmitCommand,
-    context_settings={"ignore_unknown_options": True},
-    examples=[
-        "hvae-sweep submit --array 4 --gres gpu:1 --time 4:00:00 -- rho --model mlp4x40",
-        "hvae-sweep submit --ray --nodes 2 --dry-run -- methods --preset table4",
-    ],
-)
-@click.option(
-    "--backend", type=click.Choice(BACKENDS), default="slurm", help="ray-job submits to the Ray cluster at RAY_ADDRESS."
-)
-@click.option("--array", type=click.IntRange(1, 10_000), help="Number of elements of a Slurm job array.  [default: 1]")
-@click.option(
-    "--ray", is_flag=True, help="Start Ray over the nodes of one exclusive Slurm allocation, instead of a job array."
-)
-@click.option("--dry-run", is_flag=True, help="Print the batch script; record and submit nothing.")
-@click.argument("others", nargs=-1, type=click.UNPROCESSED, metavar="[SCHEDULER'S OPTIONS] -- REQUEST")
-@click.pass_context
-def submit(
-    ctx: click.Context, backend: Backend, array: int | None, ray: bool, dry_run: bool, others: tuple[str, ...]
-) -> None:
-    """Submit a sweep, `rho ...`, `methods ...` or `depth-width ...`, to a cluster's scheduler.
-
-    Other long options are passed to the scheduler: --partition gpu --gres gpu:1 --time 4:00:00. Each element of a job
-    array is one worker, and the workers divide the models among themselves.
-    """
-    if ray and array:
-        raise SpecError(f"array: {array} is not allowed with --ray, which is one job; give it --nodes")
-    if backend != "slurm" and (ray or array):
-        raise SpecError(f"{'ray' if ray else 'array'}: is not allowed with --backend {backend}; it is Slurm's")
-    elements = None if ray or backend != "slurm" else array or 1
-    options, request = scheduler_options(backend, others), ctx.meta["request"]
-    ledger, packs = plan_request(ctx, request, elements, has_gpus(options), dry_run)
-    if elements is not None and elements > packs > 0:
-        click.echo(f"note: {packs} elements rather than {elements}: there are {packs} packs to take", err=True)
-        elements = packs
-    job = Submission(new_name(), backend, elements or 1, tuple(request))
-    script = script_of(job, ledger, with_ray=elements is None, options=options)
-    if dry_run:
-        click.echo(script, nl=False)
-        return
-    if elements is not None and packs == 0:
-        click.echo("nothing to submit: no cell is pending")
-        return
-    job = submit_job(job, ledger, script, options)
-    _print_facts({"results": str(ledger.root), "job": job.id, "elements": job.elements, "folder": job.name}, False)
-
-
-@sweep.command(examples=["hvae-sweep cancel results/", "hvae-sweep status results/    # what runs, before"])
-@click.argument("directory", type=click.Path())
-def cancel(directory: str) -> None:
-    """Cancel the jobs submitted for DIRECTORY that are queued or running; workers write checkpoints first."""
-    from sweeps.cluster.submissions import cancel as stop
-    from sweeps.cluster.submissions import job_states, submissions
-
-    live = [state.submission for state in job_states(submissions(results_at("directory", directory))) if state.live]
-    for job in live:
-        stop(job)
-        click.echo(f"cancelled: {job.backend} job {job.id or job.name}")
-    if not live:
-        click.echo("nothing to cancel")
 
 
 @sweep.command(
@@ -457,107 +349,6 @@ def evaluate(
     return 0
 
 
-@sweep.command(examples=["hvae-sweep status results/", "hvae-sweep status results/ --watch"])
-@click.argument("directory", type=click.Path())
-@click.option("--watch", is_flag=True, help="Update every few seconds until nothing is pending.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def status(directory: str, watch: bool, as_json: bool) -> None:
-    """Show the progress of the sweep in DIRECTORY, on whatever machines it runs, with the curves so far."""
-    from sweeps.cluster.submissions import Queue
-    from sweeps.watching.status import read_status
-
-    ledger = results_at("directory", directory)
-    found, queue = read_status(ledger), Queue(ledger)
-    out = Console(soft_wrap=True)
-    if as_json:
-        click.echo(json.dumps({**found.to_dict(), "jobs": [job.to_dict() for job in queue.look()]}))
-        return
-
-    def text(unicode: bool) -> str:
-        return "\n".join(found.lines(unicode, [job.line() for job in queue.look()]))
-
-    with Live(console=out, auto_refresh=False) if watch and out.is_terminal else nullcontext() as live:
-        while True:
-            if live is not None:
-                live.update(Text(text(unicode=True)), refresh=True)
-            else:
-                click.echo(text(out.encoding.startswith("utf")))
-            if not (watch and (found.pending or not found.curves)):  # no curve: the sweep has not begun
-                break
-            time.sleep(WATCH_SECONDS)
-            found = read_status(ledger)
-            if live is None:
-                click.echo()
-
-
-@sweep.command(examples=["hvae-sweep show results/cells/<id>", "hvae-sweep show 1f3a --out results/"])
-@click.argument("cell", shell_complete=completion.cells)
-@setting("--out", type=click.Path(), default="results", help="Results directory, where CELL is an id.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def show(cell: str, out: str, as_json: bool) -> None:
-    """Print the settings and results of CELL, a folder such as results/cells/<id> or the beginning of an id."""
-    from sweeps.watching.show import cell_facts, find_cell, lines
-
-    facts = cell_facts(find_cell(cell, ledger_at("out", out).root))
-    click.echo(json.dumps(facts) if as_json else "\n".join(lines(facts)))
-
-
-@sweep.command(examples=["hvae-sweep clean results/", "hvae-sweep clean results/ --remove runs checkpoints"])
-@click.argument("directory", type=click.Path())
-@click.option(
-    "--remove", type=click.Choice(tuple(KINDS)), multiple=True, help="What to remove. Without it nothing is removed."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def clean(directory: str, remove: tuple[str, ...], as_json: bool) -> None:
-    """Show how much disk space each part of DIRECTORY takes, and remove the parts named; results always stay."""
-    from sweeps.ledger.clean import clean as remove_from
-    from sweeps.ledger.clean import rooms
-
-    ledger = results_at("directory", directory)
-    found = remove_from(ledger, remove) if remove else rooms(ledger)
-    if as_json:
-        click.echo(json.dumps({room.kind: {"items": len(room.paths), "bytes": room.size} for room in found}))
-        return
-    for room in found:
-        facts = f"{room.kind:<12}{len(room.paths):>7,}  {decimal(room.size):>10}"
-        click.echo(f"{facts}  {'removed' if remove else KINDS[room.kind]}")
-
-
-@sweep.group()
-def data() -> None:
-    """List and fetch data sets."""
-
-
-@data.command("list", examples=["hvae-sweep data list", "hvae-sweep data list --data-dir ~/data --json"])
-@setting("--data-dir", type=click.Path(), help="Directory of the data files.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def data_list(data_dir: str | None, as_json: bool) -> None:
-    """List the known data sets, their training, validation and test images, and where their files are."""
-    infos = list_datasets(Path(data_dir) if data_dir else None)
-    if as_json:
-        click.echo(json.dumps({info.reference: {"found": info.found, "images": info.counts} for info in infos}))
-        return
-    for info in infos:
-        counts = " / ".join(f"{n:,}" for n in info.counts) if info.counts else "as many as there are"
-        where = info.found or f"not here: {info.how}"
-        click.echo(f"{info.reference:<18}{counts:<26}{info.kind:<8}{where}")
-
-
-@data.command(
-    "fetch", examples=["hvae-sweep data fetch omniglot", "hvae-sweep data fetch mnist:grey --data-dir ~/data"]
-)
-@click.argument("names", nargs=-1, required=True)
-@setting("--data-dir", type=click.Path(), help="Where to put the files.  [default: the user's cache]")
-def data_fetch(names: tuple[str, ...], data_dir: str | None) -> None:
-    """Download data sets, for example on a login node for compute nodes without a network."""
-    directory = expanded(Path(data_dir)) if data_dir else None
-    if directory is not None:
-        directory.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        for path in fetch_dataset(name, directory):
-            click.echo(f"{name}: {path}")
-
-
 # adaptive sweeps --------------------------------------------------------------------------------------------------
 
 
@@ -581,7 +372,7 @@ def _refine(given: dict[str, Any]) -> int:
         tables.write()
     waiting = sum(len(spec.cells()) for spec in progress.pending)
     counts = {"round": progress.number, "cells": len(progress.cells), "pending": waiting}
-    _print_facts({"results": str(driver.ledger.root), **counts}, as_json)
+    print_facts({"results": str(driver.ledger.root), **counts}, as_json)
     return code
 
 
@@ -646,7 +437,7 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
     worse = sum(record is not None and record.result is not None and is_untrained(record.result) for record in records)
     if worse:
         counts["worse than independent pixels"] = worse
-    _print_facts({"results": str(root), "cells": len(plan.cells), **counts}, as_json)
+    print_facts({"results": str(root), "cells": len(plan.cells), **counts}, as_json)
     return code
 
 
@@ -677,14 +468,7 @@ def _print_plan(driver: Driver, resources: Resources, dry_run: bool, probe: bool
     facts = {"data": [source.reference for source in driver.spec.data], **plan.counts(), "packs": len(packs)}
     if as_json:
         of_a_trial = {name: getattr(resources, name) for name in ("cpus", "gpus", "slots")}
-        _print_facts({**facts, "resources": of_a_trial, "estimate": expected.to_dict()}, as_json)
+        print_facts({**facts, "resources": of_a_trial, "estimate": expected.to_dict()}, as_json)
     else:
         click.echo("\n".join(plan.table()))
-        _print_facts({**facts, "resources": str(resources), "estimate": expected.line}, as_json)
-
-
-def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(facts))
-    else:
-        click.echo("\n".join(f"{name}: {', '.join(v) if isinstance(v, list) else v}" for name, v in facts.items()))
+        print_facts({**facts, "resources": str(resources), "estimate": expected.line}, as_json)

@@ -29,6 +29,7 @@ ORDER = (
     ("sweeps.planning", "sweeps.watching", "sweeps.loggers"),
     ("sweeps.running", "sweeps.trained", "sweeps.options"),
     ("sweeps.cluster",),
+    ("sweeps.commands",),
     ("analysis.frames",),
     ("analysis.words",),
     ("analysis.summaries", "analysis.critical"),
@@ -45,7 +46,7 @@ FLOOR = {name: floor for floor, names in enumerate(ORDER) for name in names}
 DOORS = ("hvae_core", "sweeps", "analysis")  # packages whose own __init__ users import from
 ONLY = {
     "ray": ("sweeps/running/ray_tune.py",),
-    "click": ("sweeps/options", "sweeps/cluster/submit.py", "analysis/command.py", "cli.py"),
+    "click": ("sweeps/options", "sweeps/commands", "sweeps/cluster/submit.py", "analysis/command.py", "cli.py"),
 }
 
 

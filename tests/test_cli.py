@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.live import Live
 
 import cli
+from sweeps.commands import looking
 from sweeps.ledger.atomic_files import write_json
 from sweeps.ledger.claims import Claim
 from sweeps.ledger.ledger import Ledger
@@ -595,10 +596,10 @@ def test_watching_draws_the_first_and_the_last_state(
     states = [[], [curve(pending=2)], [curve(pending=1, complete=1)], [curve(complete=2)]]
     shown, frames = iter([Status(here, None, [], state, []) for state in states]), list[str]()
     monkeypatch.setattr("sweeps.watching.status.read_status", lambda _: next(shown))
-    monkeypatch.setattr(cli, "WATCH_SECONDS", 0)
-    monkeypatch.setattr(cli, "results_at", lambda _, text: Ledger(Path(text)))
+    monkeypatch.setattr(looking, "WATCH_SECONDS", 0)
+    monkeypatch.setattr(looking, "results_at", lambda _, text: Ledger(Path(text)))
     if terminal:
-        monkeypatch.setattr(cli, "Console", lambda **_: Console(file=io.StringIO(), force_terminal=True, width=200))
+        monkeypatch.setattr(looking, "Console", lambda **_: Console(file=io.StringIO(), force_terminal=True, width=200))
         monkeypatch.setattr(Live, "update", lambda _, text, refresh: frames.append(str(text)))
     done = sweep("status", "results", "--watch")
     assert done.exit_code == 0, done.output
