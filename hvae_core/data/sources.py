@@ -147,9 +147,7 @@ _TABLE = (
             ),
         ),
     ),
-    Source(
-        "glyphs", "embedded", (20_000, 2_000, 4_000), "binary", "drawn from the DejaVu fonts (free to use and embed)"
-    ),
+    Source("glyphs", "embedded", (20_000, 2_000, 4_000), "binary", _DEJAVU),
     Source(
         "omniglot", "burda", (23_000, 1_345, 8_070), "grey", _OMNIGLOT_LICENCE, (SourceFile("chardata.mat"),), _BURDA
     ),

@@ -23,6 +23,7 @@ import numpy as np
 
 from hvae_core.data import formats
 from hvae_core.data.formats import DataError
+from hvae_core.data.npz import read_npz
 from hvae_core.data.pixels import Bytes, area_average, hold_out
 from hvae_core.data.sources import Source
 
@@ -85,12 +86,12 @@ def read(source: Source, files: Sequence[Path], cache: Path) -> Splits:
 
 
 def read_own(path: Path) -> Splits:
-    """Read a user's npz (see `formats.read_npz`), holding out a tenth of train, at least two, where valid is absent.
+    """Read a user's npz (see `npz.read_npz`), holding out a tenth of train, at least two, where valid is absent.
 
     Raises DataError for a file that must not be used, and for fewer than two images to validate or test on: active
     units are a variance over images.
     """
-    arrays = formats.read_npz(path)
+    arrays = read_npz(path)
     train, valid = arrays.train, arrays.valid
     if valid is None:
         if len(train) < 3:

@@ -28,10 +28,10 @@ from hvae_core.data.formats import (
     read_bytes,
     read_chardata,
     read_idx,
-    read_npz,
     read_strokes,
     unpack,
 )
+from hvae_core.data.npz import read_npz
 
 Any8 = NDArray[np.uint8]
 STROKE = "images_background/Latin/character01/0001_{:02}.png"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hvae_core.data.formats import DataError, read_npz
+from hvae_core.data.formats import DataError
+from hvae_core.data.npz import read_npz
 
 
 def grey(*shape: int) -> NDArray[np.uint8]:
