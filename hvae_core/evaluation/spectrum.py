@@ -53,7 +53,7 @@ def stabilities(model: System, images: Tensor, seeds: Sequence[int], purpose: st
         streams = SeedStreams(seeds, purpose, block, device=images.device)
         flat = streams.normal(model.noise_size(B), dtype=dtype)
         qs, zs = model.infer(x, model.split_noise(flat, B).posterior)
-        priors = model.conditionals(zs)
+        priors, _ = model.way_down(zs)
         for i in layers:
             total[:, i] += B * _stability(priors[i], qs[i + 1], streams, members)
     found: NDArray[np.float64] = (total / len(images)).cpu().numpy()

@@ -122,9 +122,9 @@ class System(nn.Module, ABC):
 
         return conditional
 
-    def conditionals(self, zs: Sequence[Tensor]) -> list[Callable[[Tensor], Normal]]:
-        """Return `prior` of every layer below the top."""
-        return [self.prior(i, zs) for i in range(len(self.priors))]
+    def way_down(self, zs: Sequence[Tensor]) -> tuple[list[Callable[[Tensor], Normal]], Tensor]:
+        """Return `prior` of every layer below the top, and what the decoder reads."""
+        return [self.prior(i, zs) for i in range(len(self.priors))], self.parents(zs)
 
     def start(self, images: Tensor, highest: int, seeds: Sequence[int]) -> None:  # most have nothing
         """Start what begins as training images (N, C, H, W) with values 0..highest, chosen by each seed."""

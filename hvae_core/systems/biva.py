@@ -74,9 +74,9 @@ class BIVA(HVAE):
             zs.insert(0, torch.cat([us[i], t], dim=2))
         return qs, zs
 
-    def conditionals(self, zs: Sequence[Tensor]) -> list[Callable[[Tensor], Normal]]:
-        """Return p(z_{i+1} | z_{i+2}, ...) of every layer below the top, as functions of z_{i+2} alone."""
-        hs = self._way_down(zs)
+    def way_down(self, zs: Sequence[Tensor]) -> tuple[list[Callable[[Tensor], Normal]], Tensor]:
+        """Return p(z_{i+1} | z_{i+2}, ...) of every layer below the top, as functions of z_{i+2}, and z_1 with h_1."""
+        hs = self._path(zs)
 
         def of(i: int) -> Callable[[Tensor], Normal]:
             further = hs[i + 1] if i + 1 < len(hs) else None
@@ -87,12 +87,11 @@ class BIVA(HVAE):
 
             return conditional
 
-        return [of(i) for i in range(len(self.priors))]
+        return [of(i) for i in range(len(self.priors))], _read(zs, hs)
 
     def parents(self, zs: Sequence[Tensor]) -> Tensor:
         """Return what the decoder reads: z_1 and h_1."""
-        hs = self._way_down(zs)
-        return torch.cat([zs[0], hs[0]], dim=2) if hs else zs[0]
+        return _read(zs, self._path(zs))
 
     @torch.no_grad()
     def generate(self, noise: Sequence[Tensor]) -> Tensor:
@@ -109,12 +108,16 @@ class BIVA(HVAE):
         """E[x | z] (M, B, C, H, W) for all layers drawn given x (M or 1, B, C, H, W)."""
         return self.likelihood.mean(self.parents(self.infer(x, noise)[1]))
 
-    def _way_down(self, zs: Sequence[Tensor]) -> list[Tensor]:
+    def _path(self, zs: Sequence[Tensor]) -> list[Tensor]:
         """Return h of every layer below the top, layer 1 first."""
         hs: list[Tensor] = []
         for i in reversed(range(len(self.priors))):
             hs.insert(0, self.priors[i](_joined(hs[0] if hs else None, zs[i + 1]))[0])
         return hs
+
+
+def _read(zs: Sequence[Tensor], hs: Sequence[Tensor]) -> Tensor:
+    return torch.cat([zs[0], hs[0]], dim=2) if hs else zs[0]
 
 
 def _joined(h: Tensor | None, z: Tensor) -> Tensor:

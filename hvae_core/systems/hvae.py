@@ -74,8 +74,9 @@ class HVAE(System):
         With noise for k B rows, those of k samples of each example (see `infer`).
         """
         qs, zs = self.infer(x, noise.posterior)
+        priors, read = self.way_down(zs)
         ratios, kls = list[Tensor](), list[Tensor]()
-        for i, prior in enumerate(self.conditionals(zs)):
+        for i, prior in enumerate(priors):
             above = zs[i + 1]
             p = prior(above) if smoothing is None else smoothing.smooth(prior, above, qs[i + 1], noise.ou[i])
             ratios.append(qs[i].log_prob(zs[i]) - p.log_prob(zs[i]))
@@ -83,7 +84,7 @@ class HVAE(System):
         ratios.append(qs[-1].log_prob(zs[-1]) - self.top.log_prob(zs[-1]))
         exact = self.top.kl(qs[-1])
         kls.append(ratios[-1] if exact is None else exact)
-        recon = self.likelihood.log_prob(rows(x, zs[0].shape[1]), self.parents(zs))
+        recon = self.likelihood.log_prob(rows(x, zs[0].shape[1]), read)
         return Terms(recon, torch.stack(kls), torch.stack(ratios))
 
     @torch.no_grad()
