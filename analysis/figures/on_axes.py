@@ -21,23 +21,15 @@ from analysis.axes.legend import critical_in_words
 from analysis.axes.rho_axis import set_rho_axis
 from analysis.critical.table import critical_table
 from analysis.figures.transition_curves import draw_critical, draw_curve, draw_seeds, looks_of
-from analysis.figures.transition_panels import NAMES
+from analysis.figures.transition_panels import ALONE, NAMES
 from analysis.frames.baseline import blown_up_apart
 from analysis.frames.configurations import configurations
 from analysis.frames.curves import curves
 from analysis.frames.matched_beta import on_rho_axis
 from analysis.summaries.depth_width import active_units
 from analysis.summaries.summary import summarise
-from analysis.words.curves import curves_in_words
+from analysis.words.curves import apart_in_words
 from analysis.words.methods import words_of
-
-LABELS = {
-    "kl_top": "top-layer KL (nats)",
-    "au_top": "active top units",
-    "share_top": "share from the image",
-    "info_top": "information, lower estimate (nats)",
-    "elbo": "test ELBO (nats)",
-}
 
 
 def transition(frame: pd.DataFrame, panel: str = "kl", ax: Axes | None = None) -> Axes:
@@ -54,23 +46,22 @@ def transition(frame: pd.DataFrame, panel: str = "kl", ax: Axes | None = None) -
         raise ValueError(f"nothing to draw: no complete cell has {metric}")
     rows = {curve.key: curve.rows for curve in curves(summarise(trained))}
     critical = {curve.key: curve.rows.iloc[0] for curve in curves(critical_table(trained))}
-    looks, (_, own) = looks_of(drawn), curves_in_words(drawn)
-    several = len({curve["model"] for curve in drawn}) > 1
+    looks = looks_of(drawn)
     with style.paper_style():
         ax = _axes(ax)
-        for curve, words in zip(drawn, own, strict=True):
+        for curve, words in zip(drawn, apart_in_words(drawn), strict=True):
             look, before = looks[curve.key], len(ax.lines)
             draw_seeds({metric: ax}, curve.complete, look)
             draw_curve({metric: ax}, rows[curve.key], look)
             (line,) = [line for line in ax.lines[before:] if line.get_gid() == "median"]
-            name = list(map(style.plain, [words[0], *([curve["model"]] if several else []), *words[2:]]))
+            name = list(map(style.plain, words))
             if metric == "kl_top" and not look.behind:
                 draw_critical(ax, critical[curve.key], look)
                 name.append(critical_in_words({str(n): v for n, v in critical[curve.key].items()}))
             line.set_label(", ".join(name))
         rhos = sorted({float(rho) for curve in drawn for rho in curve.rows["rho"]})
         set_rho_axis([ax], rhos, ax.get_window_extent().width / ax.get_figure(root=True).dpi, "auto")  # type: ignore[union-attr]
-        ax.set(xlabel="OU correlation ρ", ylabel=LABELS[metric])
+        ax.set(xlabel="OU correlation ρ", ylabel=ALONE[metric])
         _legend(ax)
     return ax
 
@@ -95,7 +86,7 @@ def training(
                     0
                 ]
                 line.set(linestyle=style.LINES[i % len(style.LINES)], linewidth=1.0)
-        ax.set(xlabel="optimiser steps", ylabel="validation ELBO (nats)" if metric == "elbo" else LABELS[metric])
+        ax.set(xlabel="optimiser steps", ylabel="validation ELBO (nats)" if metric == "elbo" else ALONE[metric])
         _legend(ax)
     return ax
 

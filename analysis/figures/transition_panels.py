@@ -16,6 +16,16 @@ PANELS = {"kl_top": 1.6, "au_top": 0.7, "share_top": 0.8, "info_top": 0.8, "elbo
 NAMES = {"kl": "kl_top", "active": "au_top", "share": "share_top", "information": "info_top", "elbo": "elbo"}
 
 
+ALONE = {
+    "kl_top": "top-layer KL (nats)",
+    "au_top": "active top units",
+    "share_top": "share from the image",
+    "info_top": "information, lower estimate (nats)",
+    "elbo": "test ELBO (nats)",
+}
+"""Labels of a panel that stands alone, of models whose widths may differ."""
+
+
 def panels_of(frame: pd.DataFrame) -> list[str]:
     """Choose panels: KL, active units, information where it was evaluated or else the share where known, and ELBO."""
     known = [name for name in ("information", "share") if NAMES[name] in frame and frame[NAMES[name]].notna().any()]

@@ -14,11 +14,12 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.figures.transition_panels import ALONE
 from analysis.frames.configurations import configurations
-from analysis.frames.curves import Curve, curves
+from analysis.frames.curves import curves
 from analysis.summaries.depth_width import active_units
 from analysis.summaries.summary import summarise
-from analysis.words.curves import curves_in_words
+from analysis.words.curves import apart_in_words
 from analysis.words.methods import words_of
 from hvae_core.spec import retained_variance
 
@@ -26,13 +27,6 @@ COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#5
 MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
 SIGNS = ("●", "■", "◆", "▲", "✖", "✚", "★", "▼")  # the same, as text beside a curve's name
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
-PANELS = {
-    "kl_top": "top-layer KL (nats)",
-    "au_top": "active top units",
-    "share_top": "share from the image",
-    "info_top": "information, lower estimate (nats)",
-    "elbo": "test ELBO (nats)",
-}
 HOVER = {
     "elbo": "ELBO {:.2f} nats",
     "bits_per_dim": "{:.3f} bits/dim",
@@ -73,13 +67,13 @@ def transition(frame: pd.DataFrame) -> Chart | None:
     drawn = [curve for curve in curves(frame) if len(curve.complete)]
     if not drawn:
         return None
-    panels = [name for name in PANELS if name in frame and frame[name].notna().any()]
+    panels = [name for name in ALONE if name in frame and frame[name].notna().any()]
     notes = _beyond(len(drawn))
     drawn = drawn[:MOST_CURVES]
     summary = {curve.key: curve.rows for curve in curves(summarise(frame))}
     chart = Chart("transition", "The top layer over smoothing", _figure(panels, "OU correlation ρ"), notes=notes)
     chart.axes = {"rho": [], "c": []}
-    for i, (curve, name) in enumerate(zip(drawn, _names(drawn), strict=True)):
+    for i, (curve, name) in enumerate(zip(drawn, map(", ".join, apart_in_words(drawn)), strict=True)):
         traces, rows, cells = [], summary[curve.key], curve.complete
         for panel, metric in enumerate(panels):
             median = {"y": _numbers(rows[f"{metric}_median"]), "mode": "lines", "hoverinfo": "skip"}
@@ -161,7 +155,7 @@ def collapse(frame: pd.DataFrame) -> Chart | None:
     return Chart("collapse", "Active top units over depth and width", figure)
 
 
-def _figure(panels: Sequence[str], x: str, labels: Mapping[str, str] = PANELS) -> dict[str, Any]:
+def _figure(panels: Sequence[str], x: str, labels: Mapping[str, str] = ALONE) -> dict[str, Any]:
     """Return an empty figure of panels under each other that share an axis."""
     n = len(panels)
     layout: dict[str, Any] = {
@@ -191,16 +185,6 @@ def _look(i: int) -> dict[str, Any]:
 
 def _entry(i: int, name: str, traces: list[int]) -> dict[str, Any]:
     return {"name": name, "sign": SIGNS[i % len(SIGNS)], "colour": COLOURS[i % len(COLOURS)], "traces": traces}
-
-
-def _names(group: Sequence[Curve]) -> list[str]:
-    """Name curves by what tells them apart."""
-    _, own = curves_in_words(group)
-    several = len({curve["model"] for curve in group}) > 1
-    return [
-        ", ".join([words[0], *([curve["model"]] if several else []), *words[2:]])
-        for curve, words in zip(group, own, strict=True)
-    ]
 
 
 def _hover(cell: Mapping[str, Any]) -> str:

@@ -46,14 +46,8 @@ def report(request: PlotRequest, *, style: str = "markdown", context: bool = Fal
 
 def tabulate(frame: pd.DataFrame, style: str = "markdown", context: bool = False) -> tuple[pd.DataFrame, str]:
     """Return the numbers of a tidy frame's configurations, and the tables as text in one of the STYLES."""
-    groups: dict[tuple[Any, ...], list[Configuration]] = {}
-    for each in configurations(frame):
-        groups.setdefault(each.curve.data, []).append(each)
     rows, texts, quoted = list[TableRow](), list[str](), list[Quoted]()
-    for group in groups.values():
-        inside = [TableRow.of(each) for each in group if len(each.curve.complete)]
-        if not inside:
-            continue
+    for group, inside in _by_data(frame):
         rows += inside
         others = context_rows(*(group[0][name] for name in ("dataset", "binarise", "source"))) if context else []
         quoted += [row for row in others if row not in quoted]
@@ -68,15 +62,16 @@ def tabulate(frame: pd.DataFrame, style: str = "markdown", context: bool = False
 
 def tables_of(frame: pd.DataFrame) -> list[Table]:
     """Lay out the tables of a tidy frame, one for each data set and binarisation; none where no cell is complete."""
+    return [lay_out(inside, _missing(group)) for group, inside in _by_data(frame)]
+
+
+def _by_data(frame: pd.DataFrame) -> list[tuple[list[Configuration], list[TableRow]]]:
+    """Return the configurations of each table, and the rows of those that have complete cells, if there are any."""
     groups: dict[tuple[Any, ...], list[Configuration]] = {}
     for each in configurations(frame):
         groups.setdefault(each.curve.data, []).append(each)
-    found = []
-    for group in groups.values():
-        inside = [TableRow.of(each) for each in group if len(each.curve.complete)]
-        if inside:
-            found.append(lay_out(inside, _missing(group)))
-    return found
+    rows = [[TableRow.of(each) for each in group if len(each.curve.complete)] for group in groups.values()]
+    return [(group, inside) for group, inside in zip(groups.values(), rows, strict=True) if inside]
 
 
 def _quotations(quoted: Sequence[Quoted]) -> list[dict[str, Any]]:

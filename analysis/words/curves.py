@@ -30,6 +30,15 @@ def curves_in_words(group: Sequence[Curve]) -> tuple[list[str], list[list[str]]]
     return shared, own
 
 
+def apart_in_words(group: Sequence[Curve]) -> list[list[str]]:
+    """Say what tells each curve of a figure from the others: its data, its model if there are several, its settings."""
+    several = len({curve["model"] for curve in group}) > 1
+    return [
+        [data, *([curve["model"]] if several else []), *rest]
+        for curve, (data, _, *rest) in zip(group, curves_in_words(group)[1], strict=True)
+    ]
+
+
 def annealing_in_words(group: Sequence[Curve]) -> list[str]:
     """Say the least KL weight that annealing ended at, if that of any curve did not finish."""
     least = min((curve.unfinished for curve in group if curve.unfinished), default="")
