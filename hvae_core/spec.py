@@ -73,12 +73,6 @@ class ObjectiveSpec:
                 object.__setattr__(self, name, number(value))
 
     @property
-    def later(self) -> str:
-        """What is left out of its repr, by which checkpoints are known, where it is not the default."""
-        usual = self.system == "hvae"
-        return "" if usual else f"{self.system} {self.pseudo_inputs}"
-
-    @property
     def method(self) -> str:
         """Short name of the training method, as in the column `method`: vae, hvae, hvae-ratio, hvae+kl-anneal, ...
 

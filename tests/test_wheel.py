@@ -24,6 +24,9 @@ def run(command: list[str], cwd: Path, **environment: str) -> str:
     return done.stdout
 
 
+SUFFIXES = (".py", ".html", ".css", ".js")
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build it from the files that git knows, in a folder of its own: a build leaves things behind."""
@@ -49,7 +52,7 @@ def test_it_holds_every_module_and_the_commit_that_it_was_built_from(wheel: Path
         str(path.relative_to(source))
         for package in ("hvae_core", "sweeps", "analysis")
         for path in (source / package).rglob("*")
-        if path.is_file() and (path.suffix == ".py" or path.parent.name == "_data" or path.name == "py.typed")
+        if path.is_file() and (path.suffix in SUFFIXES or path.parent.name == "_data" or path.name == "py.typed")
     }
     assert wanted | {"cli.py", "sweeps/commit.txt"} <= names
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "tools", "docs", "setup"))]
@@ -76,3 +79,5 @@ def test_it_works_as_a_user_installs_it(wheel: Path, tmp_path: Path) -> None:
     assert base in script, "what surely runs: the interpreter, not a command that a node may lack"
     drawn = run([str(Path(user) / "bin" / "hvae-plot"), "phase-transition", "results"], here, **libraries)
     assert "phase-transition.png" in drawn
+    page = run([str(Path(user) / "bin" / "hvae-plot"), "report", "results"], here, **libraries)
+    assert Path(here / page.strip()).stat().st_size > 2**20

@@ -12,6 +12,7 @@ from hvae_core.evaluation.blocks import blocks
 from hvae_core.likelihoods.registry import likelihood_of
 
 BLOCK = 1_000
+BLOCK_OF_LEVELS = 100  # whose likelihood works on many tensors of an image's size
 
 
 def independent_pixels(data: Dataset, mixture: int = 1) -> float:
@@ -20,5 +21,6 @@ def independent_pixels(data: Dataset, mixture: int = 1) -> float:
     moments = map(torch.from_numpy, (data.pixel_mean, data.pixel_std))
     out = likelihood.initial_bias(*moments).expand(1, 1, -1, -1, -1)
     images = torch.from_numpy(data.test)
-    total = sum(float(likelihood.log_prob(x, out).sum()) for _, x in blocks(images, BLOCK, torch.float64))
+    size = BLOCK if data.image.levels == 2 else BLOCK_OF_LEVELS
+    total = sum(float(likelihood.log_prob(x, out).sum()) for _, x in blocks(images, size, torch.float64))
     return total / len(images)

@@ -50,11 +50,8 @@ def log_probability(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     below = F.logsigmoid((distance + HALF_BIN) * inverse)  # of what lies below the upper edge
     above = F.logsigmoid(-(distance - HALF_BIN) * inverse)  # of what lies above the lower one
     inside = (-torch.expm1(-2 * HALF_BIN * inverse)).log()
-    ends, begins = (
-        (x < HIGHEST).to(below.dtype),
-        (x > 0).to(below.dtype),
-    )  # above, below: not of the last, the first bin
-    return ends * below + begins * above + ends * begins * inside
+    has_above, has_below = (x < HIGHEST).to(below.dtype), (x > 0).to(below.dtype)
+    return has_above * below + has_below * above + has_above * has_below * inside
 
 
 def expectation(mean: Tensor, log_scale: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ that is about as fast as a loop over members on a CPU, and faster on a GPU.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -58,7 +59,21 @@ def unfolded(x: Tensor, members: int) -> Tensor:
     return apart.transpose(0, 1).contiguous()
 
 
-class ConvTrunk(nn.Module):
+class MapsTrunk(nn.Module, ABC):
+    """(M or 1, N, I, H, W) -> (M, N, filters, H', W'): what a subclass does on folded maps."""
+
+    members: int
+
+    @abstractmethod
+    def maps(self, x: Tensor) -> Tensor:
+        """Return folded maps of x."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layers."""
+        return unfolded(self.maps(x), self.members)
+
+
+class ConvTrunk(MapsTrunk):
     """Tanh convolutions: (M or 1, N, I, H, W) -> (M, N, filters, H', W').
 
     strides says how each tanh layer shrinks its maps, or with a negative entry grows them: -2 doubles their sides by
@@ -81,10 +96,6 @@ class ConvTrunk(nn.Module):
                 maps = F.interpolate(maps, scale_factor=-stride, mode="nearest")
             maps = layer(maps).tanh()
         return maps
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the layers."""
-        return unfolded(self.maps(x), self.members)
 
 
 class ConvNetwork(ConvTrunk):

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from hvae_core.image import ImageSpec
 from hvae_core.networks.base import Networks
-from hvae_core.networks.conv import ConvHead, ConvNormal, StackedConv, folded, unfolded
+from hvae_core.networks.conv import ConvHead, ConvNormal, MapsTrunk, StackedConv, folded, unfolded
 from hvae_core.networks.parts import Parts
 
 OUTPUT_GAIN = 0.1
@@ -40,7 +40,7 @@ class Block(nn.Module):
         return out
 
 
-class ResTrunk(nn.Module):
+class ResTrunk(MapsTrunk):
     """A convolution and blocks: (M or 1, N, I, H, W) -> (M, N, filters, H', W').
 
     The maps halve `halvings` times before the blocks, by convolutions of stride 2, and double `doublings` times behind
@@ -67,10 +67,6 @@ class ResTrunk(nn.Module):
         for layer in self.up:
             maps = layer(F.interpolate(F.elu(maps), scale_factor=2, mode="nearest"))
         return maps
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the layers."""
-        return unfolded(self.maps(x), self.members)
 
 
 class ResNetwork(ResTrunk):

@@ -110,10 +110,15 @@ class PackTrainer:
         parts = (
             self.family.content,
             *map(repr, (tuple(self.members), self.train, self.data.checksum, self.data.binarise)),
-            *([f"mixture {self.train.mixture}"] if self.train.mixture > 1 else []),
-            *filter(None, [self.members[0].objective.later]),
+            *self._named_later(),
         )
         return f"({', '.join(parts)})"
+
+    def _named_later(self) -> list[str]:
+        """Name settings that are in no repr, so that older checkpoints are known, where they are not the default."""
+        objective = self.members[0].objective
+        system = [] if objective.system == "hvae" else [f"system {objective.system} {objective.pseudo_inputs}"]
+        return system + ([f"mixture {self.train.mixture}"] if self.train.mixture > 1 else [])
 
     def draw_noise(self) -> Noise:
         """Draw one step's noise, one flat block per distinct seed."""

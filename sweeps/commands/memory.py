@@ -10,6 +10,7 @@ import click
 from sweeps.errors import ERROR
 from sweeps.options.click_commands import Command, console, layer_options, setting, together
 from sweeps.options.declared import declared, rho_setting
+from sweeps.options.presets import MEMORY
 
 
 @click.command(cls=Command, examples=["hvae-sweep memory", "hvae-sweep memory --quick --json"])
@@ -17,24 +18,24 @@ from sweeps.options.declared import declared, rho_setting
     setting(
         "--model",
         multiple=True,
-        default=["resnet4x8x16x16b5f100", "resnet6x8x16x16b5f100"],
+        default=MEMORY["model"],
         metavar="MODEL...",
         help="Architectures.",
     ),
-    setting("--image", default="3x32x32/256", metavar="CxHxW/LEVELS", help="Shape of images, and 2 or 256 levels."),
+    setting("--image", default=MEMORY["image"], metavar="CxHxW/LEVELS", help="Shape of images, and 2 or 256 levels."),
     setting(
         "--methods",
         multiple=True,
-        default=["vae", "hvae", "iwae", "lvae", "biva"],
+        default=MEMORY["methods"],
         metavar="METHOD...",
         help="Training methods.",
     ),
     rho_setting("0.8"),
     declared("ou_samples"),
-    setting("--iwae-k", type=int, default=5, help="Importance samples of the method iwae."),
+    setting("--iwae-k", type=int, default=MEMORY["iwae_k"], help="Importance samples of the method iwae."),
     declared("pseudo_inputs"),
-    declared("mixture", default=10),
-    declared("batch_size", default=64),
+    declared("mixture", default=MEMORY["mixture"]),
+    declared("batch_size", default=MEMORY["batch_size"]),
     declared("precision"),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
     layer_options("memory"),

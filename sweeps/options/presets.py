@@ -33,8 +33,8 @@ class Preset:
     quick: Settings = field(default_factory=dict)
 
 
-SYSTEMS = ["vae", "hvae", "lvae", "lvae+skip", "biva", "vampprior"]  # a model of three layers has no vampprior
-LIKELIHOODS: Settings = {"methods": SYSTEMS, "rho": ["0.8"], "steps": 1_000_000, "eval_every": 20_000}
+COMPARED = ["vae", "hvae", "lvae", "lvae+skip", "biva", "vampprior"]  # a model of three layers has no vampprior
+LIKELIHOODS: Settings = {"methods": COMPARED, "rho": ["0.8"], "steps": 1_000_000, "eval_every": 20_000}
 SMALL_LIKELIHOODS: Settings = {**SMALL_TRAINING, "steps": 1500, "eval_every": 250, "ll_examples": 100}
 MEMORY: Settings = {
     **{"model": ["resnet4x8x16x16b5f100", "resnet6x8x16x16b5f100"], "image": "3x32x32/256", "batch_size": 64},
@@ -108,7 +108,7 @@ PRESETS: dict[str, Preset] = {
         {
             **{**LIKELIHOODS, "model": ["resnet3x8x16x16b6f100", "resnet3x8x16x16b6f100skip", "resnet6x8x16x16b6f100"]},
             **{"datasets": ["cifar10"], "mixture": 10, "batch_size": 64},
-            "methods": SYSTEMS[:-1],
+            "methods": COMPARED[:-1],
         },
         {
             "methods": ["vae", "hvae", "lvae", "biva"],

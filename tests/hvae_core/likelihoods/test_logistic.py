@@ -109,16 +109,18 @@ def test_samples_have_the_probabilities(channels: int, components: int) -> None:
 
 
 def test_a_mixture_sums_to_one_over_all_colours() -> None:
-    """256^3 colours of one pixel, the last two channels summed in blocks."""
-    likelihood = LogisticMixture(3, 3)
+    """Summed over the 256^2 greens and blues it is the mixture of the reds alone, and that sums to one over 256."""
+    likelihood, reds = LogisticMixture(3, 3), LogisticMixture(1, 3)
     out = draws(6, 1, 1, likelihood.outputs, 1, 1)
     out[:, :, 12:21] -= 2.0  # narrower, so that the couplings matter
-    grid = torch.cartesian_prod(LEVELS, LEVELS)
-    total = 0.0
-    for red in range(256):
-        x = torch.cat([torch.full((len(grid), 1), float(red), dtype=torch.float64), grid], 1).view(1, -1, 3, 1, 1)
-        total += float(likelihood.log_prob(x, out.expand(1, len(grid), -1, 1, 1)).exp().sum())
-    assert total == pytest.approx(1.0, abs=1e-10)
+    alone = out[:, :, [0, 1, 2, 3, 4, 5, 12, 13, 14]]  # logits, means and log scales of red
+    p = reds.log_prob(LEVELS.view(1, -1, 1, 1, 1), alone.expand(1, 256, -1, 1, 1)).exp()[0]
+    assert float(p.sum()) == pytest.approx(1.0, abs=1e-12)
+    others = torch.cartesian_prod(LEVELS, LEVELS)
+    for red in (0, 1, 90, 128, 254, 255):
+        x = torch.cat([torch.full((len(others), 1), float(red), dtype=torch.float64), others], 1)
+        total = likelihood.log_prob(x.view(1, -1, 3, 1, 1), out.expand(1, len(others), -1, 1, 1)).exp().sum()
+        assert float(total) == pytest.approx(float(p[red]), rel=1e-10)
 
 
 def test_the_mixture_is_the_one_of_its_docstring() -> None:
