@@ -29,7 +29,7 @@ docs: .venv/installed-dev
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 
 unit: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadgroup
 
 test-faults: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q --durations=10 tests/faults tests/cluster/faults

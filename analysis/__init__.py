@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-DRAWN = ("transition", "training", "collapse")  # of analysis.figures.on_axes
+DRAWN = ("transition", "training", "collapse")  # of analysis.door.on_axes
 
 
 def read(*directories: Path | str) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def read_histories(*directories: Path | str) -> dict[str, pd.DataFrame]:
 def __getattr__(name: str) -> Any:
     """Load what draws when it is first used: matplotlib is large."""
     if name in DRAWN:
-        from analysis.figures import on_axes
+        from analysis.door import on_axes
 
         return getattr(on_axes, name)
     raise AttributeError(f"module 'analysis' has no attribute {name!r}")

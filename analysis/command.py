@@ -43,7 +43,20 @@ FIGURE = together(
         "--format", "formats", type=click.Choice(FORMATS), multiple=True, default=("png", "pdf"), help="File formats."
     ),
     ONLY,
-    click.option("--title/--no-title", default=True, help="Put a title above the figure."),
+    click.option(
+        "--width",
+        type=click.Choice(("column", "page")),
+        help="3.35 inches, a column of a paper, or 7.  [default: what the figure needs]",
+    ),
+    click.option(
+        "--title/--no-title", default=None, help="Put a title above the figure.  [default: where it is a page wide]"
+    ),
+    click.option(
+        "--mplstyle",
+        type=click.Path(),
+        metavar="FILE",
+        help="A matplotlib style file, for fonts and lines as in your paper; sizes stay as they are.",
+    ),
 )
 
 
@@ -91,7 +104,7 @@ def phase_transition(axis: Any, panels: tuple[str, ...], **given: Any) -> None:
     """
     from analysis.reports.phase_transition import report
 
-    _print(report(PlotRequest.of(**given), axis=axis, panels=read_items("panels", panels)))
+    _print(report(_asked(given), axis=axis, panels=read_items("panels", panels)))
 
 
 @plot.command(
@@ -126,7 +139,7 @@ def calibration(**given: Any) -> None:
     """Compare the linear models of `hvae-sweep calibrate` with their closed form: critical rho and top KL."""
     from analysis.reports.calibration import report
 
-    _print(report(PlotRequest.of(**given)))
+    _print(report(_asked(given)))
 
 
 @plot.command(
@@ -141,7 +154,7 @@ def information(**given: Any) -> None:
     """
     from analysis.reports.information import report
 
-    _print(report(PlotRequest.of(**given)))
+    _print(report(_asked(given)))
 
 
 @plot.command("drift", examples=["hvae-plot drift results/", "hvae-plot drift results/ --datasets mnist"])
@@ -153,7 +166,7 @@ def drift(**given: Any) -> None:
     """
     from analysis.reports.drift import report
 
-    _print(report(PlotRequest.of(**given)))
+    _print(report(_asked(given)))
 
 
 @plot.command("scaling", examples=["hvae-plot scaling results/", "hvae-plot scaling results/ other/ --out figures/"])
@@ -162,7 +175,7 @@ def scaling(**given: Any) -> None:
     """Draw KL per unit, fraction of active units, rounding and onset against top-layer width and training steps."""
     from analysis.reports.scaling import report
 
-    _print(report(PlotRequest.of(**given)))
+    _print(report(_asked(given)))
 
 
 @plot.command("collapse", examples=["hvae-plot collapse results/", "hvae-plot collapse results/ --active path --rho 1"])
@@ -179,7 +192,7 @@ def collapse(active: Any, quantity: str, **given: Any) -> None:
     """
     from analysis.reports.collapse import report
 
-    _print(report(PlotRequest.of(**given), quantity="share" if quantity == "share" else active))
+    _print(report(_asked(given), quantity="share" if quantity == "share" else active))
 
 
 @plot.command("training", examples=["hvae-plot training results/", "hvae-plot training results/ --rho 0.8 1"])
@@ -188,7 +201,7 @@ def training(**given: Any) -> None:
     """Draw validation ELBO and top KL over training steps, as in the paper's Figure 2."""
     from analysis.reports.training import report
 
-    _print(report(PlotRequest.of(**given)))
+    _print(report(_asked(given)))
 
 
 @plot.command("table", examples=["hvae-plot table results/", "hvae-plot table results/ --style latex --context"])
@@ -220,7 +233,7 @@ def spectrum(cells: tuple[str, ...], **given: Any) -> None:
     """
     from analysis.reports.spectrum import report
 
-    _print(report(PlotRequest.of(**given), cells=read_items("cells", cells)))
+    _print(report(_asked(given), cells=read_items("cells", cells)))
 
 
 @plot.command("samples", examples=["hvae-plot samples results/", "hvae-plot samples results/ --cells 1f3a 77b0"])
@@ -230,7 +243,7 @@ def samples(cells: tuple[str, ...], **given: Any) -> None:
     """Draw samples and reconstructions of chosen cells."""
     from analysis.reports.samples import report
 
-    _print(report(PlotRequest.of(**given), cells=read_items("cells", cells)))
+    _print(report(_asked(given), cells=read_items("cells", cells)))
 
 
 @plot.command("report", examples=["hvae-plot report results/", "hvae-plot report results/ --watch"])
@@ -252,6 +265,14 @@ def page(no_samples: bool, watch: bool, **given: Any) -> None:
     while watch and (done.table["state"] == "pending").any():
         time.sleep(WATCH_SECONDS)
         done = report(request, samples=not no_samples, reload=True)
+
+
+def _asked(given: dict[str, Any]) -> PlotRequest:
+    """Read what a figure is asked for, and say which settings of a style file it does not follow."""
+    request = PlotRequest.of(**given)
+    if left_out := request.paper.left_out:
+        click.echo(f"mplstyle: sizes and file settings stay as they are; left out: {', '.join(left_out)}", err=True)
+    return request
 
 
 def _print(report: Report, document: bool = False) -> None:

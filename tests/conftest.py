@@ -12,6 +12,23 @@ import torch
 
 from hvae_core.data import Dataset, load_dataset
 
+WAITING = (("running", "test_worker.py"), ("sweeps", "test_interruptions.py"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side, one process takes what starts rays, schedulers or workers, one at a time; others take files."""
+
+    def waits(item: pytest.Item) -> bool:
+        return (
+            item.get_closest_marker("ray") is not None
+            or item.path.parts[-2:] in WAITING
+            or "cluster" in item.path.parts
+        )
+
+    items.sort(key=waits, reverse=True)  # first, or they would be left for last
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("waits" if waits(item) else str(item.path)))
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:

@@ -6,7 +6,7 @@ part that matters would be a sliver. The stretched axis has
     position(rho) = -log(1 - a rho),  a = 0.97
 
 so distances grow like 1 / (1 - a rho): nearly linear at small rho, and finite at rho = 1, which a log scale of
-1 - rho is not. Ticks carry true rho values and every value of the grid has a minor tick. One smooth scale was
+1 - rho is not. Ticks carry true rho values of the grid, and every value of it has a minor tick. One smooth scale was
 preferred to a second, zoomed panel (which shows each curve twice) and to a broken axis (which bends the curves).
 """
 
@@ -57,21 +57,27 @@ def set_rho_axis(axes: Sequence[Axes], rhos: Sequence[float], inches: float, sca
             ax.set_xscale("function", functions=(stretch, unstretch))
         low, high = unstretch(limits) if stretched else limits
         ax.set_xlim(float(low), float(high))
-        if stretched or len(grid) == 1:
+        if stretched or len(grid) == 1 or not _odd(grid[1:-1]):
             ax.xaxis.set_major_locator(FixedLocator(_ticks(grid, limits, inches, stretched)))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
         ax.xaxis.set_minor_locator(FixedLocator(grid.tolist()))
         ax.xaxis.set_minor_formatter(NullFormatter())
     return stretched
 
 
+def _odd(values: Any) -> bool:
+    """Whether most of these values have more digits than a label should: those of a grid of c have."""
+    return float(np.mean(np.round(values, 3) != values)) > 0.5 if len(values) else False
+
+
 def _ticks(grid: Any, limits: Any, inches: float, stretched: bool) -> list[float]:
-    """Choose round rho values whose labels stay apart, the first and last of the grid before all others."""
+    """Choose values of the grid whose labels stay apart: the last and the first, round ones, and then the others."""
     place = stretch if stretched else np.asarray
     apart = 0.27 / inches * (limits[1] - limits[0])
+    round_ones = [value for value in _NICE if np.isclose(grid, value, rtol=0, atol=1e-9).any()]
+    others = sorted((float(value) for value in grid if round(value, 3) == value), key=lambda value: len(f"{value:g}"))
     chosen: list[float] = []
-    for value in (float(grid[-1]), float(grid[0]), *_NICE):
-        inside = grid[0] <= value <= grid[-1]
-        if inside and all(abs(place(value) - place(other)) >= apart for other in chosen):
+    for value in (float(grid[-1]), float(grid[0]), *round_ones, *others):
+        if all(abs(place(value) - place(other)) >= apart for other in chosen):
             chosen.append(value)
     return sorted(chosen)

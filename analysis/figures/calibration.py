@@ -13,27 +13,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.axes import style
+from analysis.axes.paper import DEFAULT, Paper
 
 TITLE = "Measured against exact: the linear model"
-SIDE = 1.15  # inches of a panel
+_LEFT, _AROUND = 0.5, 1.05  # inches before the panels, and around them
 LIMITS = (0.6, 1.0)
 
 
-def draw_calibration(table: pd.DataFrame, cells: pd.DataFrame, *, title: bool = True) -> Figure:
-    """Draw `calibration_table` and `calibration_cells`, one column wide; raises ValueError for empty ones."""
+def draw_calibration(table: pd.DataFrame, cells: pd.DataFrame, *, paper: Paper = DEFAULT) -> Figure:
+    """Draw `calibration_table` and `calibration_cells` beside each other; raises ValueError for empty ones."""
     if table.empty:
         raise ValueError("nothing to draw: no linear model is complete")
     models = list(dict.fromkeys(table["model"]))
-    with style.paper_style():
+    width = paper.inches("column")
+    title, side = paper.titled(TITLE, width), (width - _AROUND) / 2
+    with paper.style():
         top = 0.3 if title else 0.1
-        height = top + SIDE + 0.45 + 0.15 * (len(models) + 1)
-        figure = style.new_figure(style.COLUMN_INCHES, height)
-        if title:
-            figure.suptitle(TITLE, y=1 - 0.05 / height, va="top")
-        below = (height - top - SIDE) / height
+        height = top + side + 0.45 + 0.15 * (len(models) + 1)
+        figure = style.new_figure(width, height, title)
+        below = (height - top - side) / height
         left, right = (
-            figure.add_axes((x / style.COLUMN_INCHES, below, SIDE / style.COLUMN_INCHES, SIDE / height))
-            for x in (0.5, 2.12)
+            figure.add_axes((x / width, below, side / width, side / height)) for x in (_LEFT, width - side - 0.08)
         )
         _draw_critical(left, table, models)
         _draw_kl(right, cells, models)

@@ -31,12 +31,13 @@ from numpy.typing import NDArray
 
 from analysis.axes import style
 from analysis.axes.legend import wrapped
+from analysis.axes.paper import DEFAULT, Paper
 
 Quantity: TypeAlias = Literal["mean", "path", "share"]
 
 MAX_RHOS = 5
 MAX_PRINTED = 12  # depths; beyond, a page of digits would hide the pattern
-MIN_POINTS, MAX_POINTS = 5.5, 6.5  # of the printed numbers; where only smaller ones would fit there are none
+MIN_POINTS, MAX_POINTS = 6.0, 6.5  # of the printed numbers; where only smaller ones would fit there are none
 DEFINITIONS: dict[Quantity, str] = {"mean": "au", "path": "au_path", "share": "share"}
 TITLES: dict[Quantity, str] = {
     "mean": "Active units over depth and width: Varₓ(E[μ | x]) > 0.01, sampling noise averaged out",
@@ -51,8 +52,6 @@ SCALES: dict[Quantity, str] = {
 
 _LEFT, _GAP, _BEFORE_ELBO, _RIGHT, _HEADING, _ROW_GAP = 0.76, 0.14, 0.24, 0.08, 0.22, 0.12  # inches, like all below
 _XLABEL, _BAR, _BAR_LABEL, _LINE, _MARKS, _TICK = 0.42, 0.08, 0.38, 0.125, 0.17, 0.15
-_WIDTH = (style.PAGE_INCHES - _LEFT - _GAP - _BEFORE_ELBO - _RIGHT) / 3
-_LEFTS = (_LEFT, _LEFT + _WIDTH + _GAP, _LEFT + 2 * _WIDTH + _GAP + _BEFORE_ELBO)
 _EMPTY: dict[str, Any] = {"facecolor": "white", "edgecolor": "0.65", "linewidth": 0.5}
 _CROSS: dict[str, Any] = {"linestyle": "", "marker": "x", "color": "0.2", "markersize": 5, "markeredgewidth": 0.9}
 _CORNER: dict[str, Any] = {
@@ -91,49 +90,63 @@ class Column:
 
 
 def draw_collapse(
-    table: pd.DataFrame, words: Sequence[str], *, quantity: Quantity = "mean", title: bool = True
+    table: pd.DataFrame, words: Sequence[str], *, quantity: Quantity = "mean", paper: Paper = DEFAULT
 ) -> Figure:
-    """Draw the maps of one block, 7 inches wide, from its rows of `active_units`.
+    """Draw the maps of one block, from its rows of `active_units`: on a page, or in a column without the ELBO.
 
     `words` say its data and settings, beneath the maps. `quantity` is what
     is drawn: active units, averaged over paths (mean) or on one (path), or the share from the image.
     """
+    across = paper.inches("page")
+    title = paper.titled(TITLES[quantity], across)
     shown = table[table["rho"].isin(rhos_drawn(table))]
     shown = shown.assign(**{f"{name}_percent": 100 * shown[name] for name in ("share_top", "share_mean")})
     maps = [rows for _, rows in shown.groupby("rho")][::-1]
     depths, widths = (sorted(int(value) for value in shown[name].unique()) for name in ("depth", "width"))
     high = min(max(0.2 * len(widths), 0.8), 2.4)
-    with style.paper_style():
+    with paper.style():
         marks = _marks(shown)
-        text = wrapped([style.plain(word) for word in words], style.PAGE_INCHES - 0.2)
-        top = _HEADING + (0.2 if title else 0.0)
+        text = wrapped([style.plain(word) for word in words], across - 0.2)
+        top = _HEADING + (0.2 if title else 0.0) + (0.14 if across == style.COLUMN_INCHES else 0.0)
         end = top + len(maps) * (high + _ROW_GAP) - _ROW_GAP
-        below = _XLABEL + _BAR + _BAR_LABEL + _LINE * (text.count("\n") + 1) + bool(marks) * _MARKS + 0.06
-        figure = style.new_figure(style.PAGE_INCHES, end + below)
-        if title:
-            figure.suptitle(TITLES[quantity], y=1 - 0.05 / (end + below), va="top")
-        columns = _columns(shown, quantity)
-        fits = [column.fit(shown, _WIDTH / len(depths), high / len(widths)) for column in columns]
-        for left, column, fit in zip(_LEFTS, columns, fits, strict=True):
+        rows_of_marks = bool(marks) if across > style.COLUMN_INCHES else len(marks)
+        label = _BAR_LABEL + (_LINE if across == style.COLUMN_INCHES else 0.0)
+        below = _XLABEL + _BAR + label + _LINE * (text.count("\n") + 1) + rows_of_marks * _MARKS + 0.06
+        figure = style.new_figure(across, end + below, title)
+        lefts, wide = _places(across)
+        columns = _columns(shown, quantity)[: len(lefts)]
+        fits = [column.fit(shown, wide / len(depths), high / len(widths)) for column in columns]
+        for left, column, fit in zip(lefts, columns, fits, strict=True):
             for i, rows in enumerate(maps):
-                ax = _axes(figure, column.name, left, top + i * (high + _ROW_GAP), _WIDTH, high)
+                ax = _axes(figure, column.name, left, top + i * (high + _ROW_GAP), wide, high)
                 _draw_map(ax, rows, column)
                 _draw_missing(ax, rows)
                 _print_numbers(ax, rows, column, fit)
-                _label_places(ax, depths, _WIDTH, widths, high)
+                _label_places(ax, depths, wide, widths, high)
                 ax.tick_params(length=0, labelleft=left == _LEFT, labelbottom=i == len(maps) - 1)
                 if i == 0:
-                    ax.set_title(column.heading, pad=4)
+                    ax.set_title(column.heading if len(lefts) > 2 else column.heading.replace(", ", ",\n"), pad=4)
                 if left == _LEFT:
-                    _name_row(ax, float(rows["rho"].iloc[0]))
-            ax.set_xlabel("depth (stochastic layers)", labelpad=2)
+                    _name_row(ax, float(rows["rho"].iloc[0]), wide)
+            ax.set_xlabel("depth (stochastic layers)" if len(lefts) > 2 else "depth", labelpad=2)
         bar = end + _XLABEL
         what = "percent" if quantity == "share" else "their number"
-        printed = f" ({what} is printed)" if fits[0] else ""
-        _draw_scale(_axes(figure, "scale", _LEFT, bar, 2 * _WIDTH + _GAP, _BAR), columns[0], SCALES[quantity] + printed)
-        _draw_scale(_axes(figure, "scale", _LEFTS[2], bar, _WIDTH, _BAR), columns[2], columns[2].heading)
+        between = " " if len(lefts) > 2 else "\n"
+        printed = f"{between}({what} is printed)" if fits[0] else ""
+        _draw_scale(_axes(figure, "scale", _LEFT, bar, 2 * wide + _GAP, _BAR), columns[0], SCALES[quantity] + printed)
+        for left, column in zip(lefts[2:], columns[2:], strict=True):
+            _draw_scale(_axes(figure, "scale", left, bar, wide, _BAR), column, column.heading)
         _write_words(figure, text, marks)
     return figure
+
+
+def _places(across: float) -> tuple[tuple[float, ...], float]:
+    """Return where columns of maps begin, in inches, and how wide they are: three on a page, two in a column."""
+    if across == style.COLUMN_INCHES:
+        wide = (across - _LEFT - _GAP - _RIGHT) / 2
+        return (_LEFT, _LEFT + wide + _GAP), wide
+    wide = (across - _LEFT - _GAP - _BEFORE_ELBO - _RIGHT) / 3
+    return (_LEFT, _LEFT + wide + _GAP, _LEFT + 2 * wide + _GAP + _BEFORE_ELBO), wide
 
 
 def rhos_drawn(table: pd.DataFrame) -> list[float]:
@@ -254,12 +267,12 @@ def _label_places(ax: Axes, depths: Sequence[int], width: float, widths: Sequenc
         axis.set_major_formatter(FixedFormatter([str(value) for value in values[::step]]))
 
 
-def _name_row(ax: Axes, rho: float) -> None:
+def _name_row(ax: Axes, rho: float, wide: float) -> None:
     """Say the method and its rho left of a row of maps."""
     ax.set_ylabel("units per layer")
-    ax.yaxis.set_label_coords(-0.3 / _WIDTH, 0.5)
+    ax.yaxis.set_label_coords(-0.3 / wide, 0.5)
     name = f"{'VAE' if rho == 1 else 'HVAE'}\nρ = {rho:g}"
-    heading = ax.text(-0.59 / _WIDTH, 0.5, name, transform=ax.transAxes, rotation=90, ha="center", va="center")
+    heading = ax.text(-0.59 / wide, 0.5, name, transform=ax.transAxes, rotation=90, ha="center", va="center")
     heading.set(gid="row", fontweight="bold", linespacing=1.1)
 
 
@@ -277,10 +290,18 @@ def _draw_scale(ax: Axes, column: Column, label: str) -> None:
 
 def _write_words(figure: Figure, text: str, marks: dict[str, Artist]) -> None:
     """Write what the marks mean, and below it what the maps are of."""
-    height = figure.get_figheight()
-    figure.text(0.1 / style.PAGE_INCHES, 0.06 / height, text, va="bottom", fontsize=style.SMALL_POINTS, gid="words")
+    width, height = figure.get_size_inches()
+    figure.text(0.1 / width, 0.06 / height, text, va="bottom", fontsize=style.SMALL_POINTS, gid="words")
     if marks:
-        anchor = (0.1 / style.PAGE_INCHES, (0.06 + _LINE * (text.count("\n") + 1)) / height)
+        anchor = (0.1 / width, (0.06 + _LINE * (text.count("\n") + 1)) / height)
         near = {"borderpad": 0.2, "borderaxespad": 0.0, "handletextpad": 0.6}
         handles, labels = list(marks.values()), list(marks)
-        figure.legend(handles, labels, loc="lower left", bbox_to_anchor=anchor, ncols=len(marks), frameon=False, **near)
+        figure.legend(
+            handles,
+            labels,
+            loc="lower left",
+            bbox_to_anchor=anchor,
+            ncols=len(marks) if width > style.COLUMN_INCHES else 1,
+            frameon=False,
+            **near,
+        )

@@ -1,7 +1,7 @@
 """The drift figure: how the fall moves with the steps of training, and where KL still grows.
 
-Above, the crossing of 0.05 nats per unit after T steps, with its 90 % interval over seeds, and hollow at the right
-where it goes if it moves as 1/T. Below, the exponent of KL's growth from T/2 to T at each rho: 0 where training
+The crossing of 0.05 nats per unit after T steps, with its 90 % interval over seeds, and hollow at the right
+where it goes if it moves as 1/T; and the exponent of KL's growth from T/2 to T at each rho: 0 where training
 has settled, the grey band where it nearly has.
 """
 
@@ -17,19 +17,23 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from analysis.axes import style
 from analysis.axes.legend import wrapped
+from analysis.axes.paper import DEFAULT, Paper
 from analysis.axes.rho_axis import set_rho_axis
 from analysis.critical.drift import LEAST_KL, SETTLED
 from analysis.frames.curves import curves
 
 TITLE = "Does the fall still move?"
-HEIGHTS, WIDTH = (1.35, 1.35), 2.42
+HEIGHT, WIDTH = 1.35, 2.42  # inches of a panel
+_LEFT, _GAP = 0.78, 0.5
 MOST_CURVES = 6
 
 Key: TypeAlias = tuple[Any, ...]
 
 
-def draw_drift(table: pd.DataFrame, exponents: pd.DataFrame, names: Mapping[Key, str], *, title: bool = True) -> Figure:
-    """Draw the tables of `drift_tables`, one column wide; curves beyond the sixth are left out.
+def draw_drift(
+    table: pd.DataFrame, exponents: pd.DataFrame, names: Mapping[Key, str], *, paper: Paper = DEFAULT
+) -> Figure:
+    """Draw the tables of `drift_tables`, on a page beside each other; curves beyond the sixth are left out.
 
     `names` says by its key what a curve is called. Raises ValueError where there is none.
     """
@@ -38,23 +42,25 @@ def draw_drift(table: pd.DataFrame, exponents: pd.DataFrame, names: Mapping[Key,
         raise ValueError("nothing to draw: no curve has histories")
     by_rho = {curve.key: curve.rows for curve in curves(exponents)}
     labels = [wrapped([style.plain(word) for word in names[curve.key].split(", ")], 2.8) for curve in drawn]
-    with style.paper_style():
+    width = paper.inches("column")
+    title, stacked = paper.titled(TITLE, width), width == style.COLUMN_INCHES
+    with paper.style():
         lines = sum(text.count("\n") + 1 for text in labels)
-        top, gap, foot = 0.3 if title else 0.1, 0.5, 0.42 + 0.14 * lines
-        height = top + sum(HEIGHTS) + gap + foot
-        figure = style.new_figure(style.COLUMN_INCHES, height)
-        if title:
-            figure.suptitle(TITLE, y=1 - 0.05 / height, va="top")
-        above, below = (
-            figure.add_axes((0.78 / 3.35, bottom / height, WIDTH / 3.35, inches / height))
-            for bottom, inches in ((foot + HEIGHTS[1] + gap, HEIGHTS[0]), (foot, HEIGHTS[1]))
+        top, foot = 0.3 if title else 0.1, 0.42 + 0.14 * lines
+        height = top + HEIGHT + (HEIGHT + _GAP if stacked else 0) + foot
+        figure = style.new_figure(width, height, title)
+        first, second = (
+            ((_LEFT, foot + HEIGHT + _GAP), (_LEFT, foot)) if stacked else ((_LEFT, foot), (width / 2 + _LEFT, foot))
+        )
+        crossings, growth = (
+            figure.add_axes((x / width, y / height, WIDTH / width, HEIGHT / height)) for x, y in (first, second)
         )
         for i, curve in enumerate(drawn):
             look: dict[str, Any] = {"color": style.colour(i), "marker": style.MARKERS[i], "linewidth": 1.0}
-            _draw_crossings(above, curve.rows, look)
-            _draw_exponents(below, by_rho[curve.key], look)
-        _label(above, below, table, exponents)
-        handles = above.get_legend_handles_labels()[0]
+            _draw_crossings(crossings, curve.rows, look)
+            _draw_exponents(growth, by_rho[curve.key], look)
+        _label(crossings, growth, table, exponents)
+        handles = crossings.get_legend_handles_labels()[0]
         figure.legend(handles, labels, loc="lower left", frameon=False, borderpad=0, labelspacing=0.2)
     return figure
 
@@ -78,14 +84,14 @@ def _draw_exponents(ax: Axes, rows: pd.DataFrame, look: dict[str, Any]) -> None:
     ax.errorbar(kept["rho"], middle, yerr=errors, elinewidth=0.8, **look)
 
 
-def _label(above: Axes, below: Axes, table: pd.DataFrame, exponents: pd.DataFrame) -> None:
+def _label(crossings: Axes, growth: Axes, table: pd.DataFrame, exponents: pd.DataFrame) -> None:
     steps = sorted({int(step) for step in table["step"]})
-    above.set_xscale("log")
-    above.xaxis.set_major_locator(FixedLocator([*steps, 2 * steps[-1]]))
-    above.xaxis.set_minor_locator(NullLocator())
+    crossings.set_xscale("log")
+    crossings.xaxis.set_major_locator(FixedLocator([*steps, 2 * steps[-1]]))
+    crossings.xaxis.set_minor_locator(NullLocator())
     names = {step: f"{step:,}" for step in steps} | {2 * steps[-1]: "1/T → 0"}
-    above.xaxis.set_major_formatter(FuncFormatter(lambda value, _: names.get(round(value), "")))
-    above.set(xlabel="training steps T", ylabel="ρ at 0.05 nats\nper unit")
-    below.axhspan(-SETTLED, SETTLED, color="0.9", linewidth=0, zorder=0)
-    set_rho_axis([below], exponents["rho"].tolist(), WIDTH)
-    below.set(xlabel="OU correlation ρ", ylabel="growth exponent\nof the top KL")
+    crossings.xaxis.set_major_formatter(FuncFormatter(lambda value, _: names.get(round(value), "")))
+    crossings.set(xlabel="training steps T", ylabel="ρ at 0.05 nats\nper unit")
+    growth.axhspan(-SETTLED, SETTLED, color="0.9", linewidth=0, zorder=0)
+    set_rho_axis([growth], exponents["rho"].tolist(), WIDTH)
+    growth.set(xlabel="OU correlation ρ", ylabel="growth exponent\nof the top KL")

@@ -20,7 +20,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from analysis.axes import style
-from analysis.axes.legend import wrapped
+from analysis.axes.legend import broken, wrapped
+from analysis.axes.paper import DEFAULT, Paper
 from analysis.axes.rho_axis import set_rho_axis
 from analysis.frames.curves import Curve
 from analysis.summaries.information import NEAR_CEILING, rows_of
@@ -33,30 +34,32 @@ KNOWN, OPEN, NOISE = style.colour(0), (*style.colour(0), 0.35), (0.86, 0.86, 0.8
 _LEFT, _RIGHT, _INNER, _ROW, _GAP, _XLABEL, _LINE = 0.62, 0.08, 0.36, 0.85, 0.10, 0.40, 0.13  # inches
 
 
-def draw_information(table: pd.DataFrame, group: Sequence[Curve], *, title: bool = True) -> Figure:
-    """Draw the rows of `information_table` of up to four curves, 3.35 inches wide for one and 7 for more.
+def draw_information(table: pd.DataFrame, group: Sequence[Curve], *, paper: Paper = DEFAULT) -> Figure:
+    """Draw the rows of `information_table`: of one curve in a column, of up to MAX_CURVES on a page.
+
+    A column holds two curves where it is asked to.
 
     Raises ValueError without a row.
     """
     if table.empty:
         raise ValueError("nothing to draw: no cell has information")
-    shown = list(group)[:MAX_CURVES]
+    width, shown = paper.inches("column" if len(group) == 1 else "page"), curves_drawn(group, paper)
+    title = paper.titled(TITLE, width)
     depth = max(curve.model.depth for curve in shown)
-    width = style.COLUMN_INCHES if len(shown) == 1 else style.PAGE_INCHES
     inches = (width - _LEFT - _RIGHT - _INNER * (len(shown) - 1)) / len(shown)
-    with style.paper_style():
+    with paper.style():
         shared, own = curves_in_words(shown)
         heads = [
-            wrapped([style.plain(word) for word in (curve["model"], *words)], inches)
+            broken(", ".join([style.plain(word) for word in (curve["model"], *words)]), inches)
             for curve, words in zip(shown, own, strict=True)
         ]
         foot = wrapped([*map(style.plain, shared), *_made_from(table)], width - 0.2)
         head = (0.26 if title else 0.06) + _LINE * (max(text.count("\n") for text in heads) + 1) + 0.06
-        below = _XLABEL + (1 if len(shown) > 1 else 2) * 1.3 * _LINE + _LINE * (foot.count("\n") + 1) + 0.10
+        below = (
+            _XLABEL + (1 if width > style.COLUMN_INCHES else 2) * 1.3 * _LINE + _LINE * (foot.count("\n") + 1) + 0.10
+        )
         height = head + depth * (_ROW + _GAP) - _GAP + below
-        figure = style.new_figure(width, height)
-        if title:
-            figure.suptitle(TITLE, y=1 - 0.05 / height, va="top")
+        figure = style.new_figure(width, height, title)
         rhos = sorted(float(rho) for rho in table["rho"].unique())
         for i, (curve, name) in enumerate(zip(shown, heads, strict=True)):
             left = _LEFT + i * (inches + _INNER)
@@ -76,6 +79,11 @@ def draw_information(table: pd.DataFrame, group: Sequence[Curve], *, title: bool
             axes[-1].set_xlabel("ρ (stretched axis)" if stretched else "OU correlation ρ", labelpad=2)
         _legend(figure, foot, width, height)
     return figure
+
+
+def curves_drawn(group: Sequence[Curve], paper: Paper = DEFAULT) -> list[Curve]:
+    """Curves that the figure has room for: the first four, or two in a column of a paper."""
+    return list(group)[: MAX_CURVES // 2 if paper.width == "column" else MAX_CURVES]
 
 
 def _draw(ax: Axes, rows: pd.DataFrame) -> None:

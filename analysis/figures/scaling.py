@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from analysis.axes import style
+from analysis.axes.paper import DEFAULT, Paper
 from analysis.critical.scaling import PANELS
 
 TITLE = "Top layer against width and steps"
@@ -25,22 +26,24 @@ LABELS = {
 }
 
 
-def draw_scaling(table: pd.DataFrame, *, title: bool = True) -> Figure:
-    """Draw `scaling_table`, one column wide; raises ValueError for an empty one."""
+def draw_scaling(table: pd.DataFrame, *, paper: Paper = DEFAULT) -> Figure:
+    """Draw `scaling_table`: two panels abreast in a column, four on a page; raises ValueError for an empty one."""
     if table.empty:
         raise ValueError("nothing to draw: no cell is complete")
     groups = list(table.groupby(["dataset", "source", "ou_samples", "steps"], sort=True))
-    with style.paper_style():
+    width = paper.inches("column")
+    title, across = paper.titled(TITLE, width), 2 if width == style.COLUMN_INCHES else 4
+    rows_of_panels = len(PANELS) // across
+    with paper.style():
         top, foot, side, gap = (0.3 if title else 0.1), 0.45 + 0.14 * len(groups), 0.95, 0.18
-        height = top + 2 * side + gap + foot
-        figure = style.new_figure(style.COLUMN_INCHES, height)
-        if title:
-            figure.suptitle(TITLE, y=1 - 0.05 / height, va="top")
+        height = top + rows_of_panels * side + (rows_of_panels - 1) * gap + foot
+        figure = style.new_figure(width, height, title)
         axes = {}
         for i, name in enumerate(PANELS):
-            left, bottom = 0.72 + 1.7 * (i % 2), foot + (1 - i // 2) * (side + gap)
-            axes[name] = figure.add_axes((left / 3.35, bottom / height, 0.88 / 3.35, side / height))
-            _label(axes[name], name, table, lowest=i >= 2)
+            down = rows_of_panels - 1 - i // across
+            left, bottom = 0.72 + (width - 0.03) / across * (i % across), foot + down * (side + gap)
+            axes[name] = figure.add_axes((left / width, bottom / height, 0.88 / width, side / height))
+            _label(axes[name], name, table, lowest=down == 0)
         for i, (_, rows) in enumerate(groups):
             look: dict[str, Any] = {"color": style.colour(i), "marker": style.MARKERS[i % len(style.MARKERS)]}
             for name, ax in axes.items():

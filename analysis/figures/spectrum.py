@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter
 
 from analysis.axes import style
+from analysis.axes.paper import DEFAULT, Paper
 
 TITLE = "The generator around the posterior, by Hermite degree"
 FLOOR = 0.001
@@ -24,9 +25,8 @@ PARTS = {"mu": "μ of p(z | z above)", "sigma": "σ of p(z | z above)"}
 _LEFT, _RIGHT, _INNER, _ROW, _GAP, _XLABEL, _LINE = 0.62, 0.08, 0.22, 0.8, 0.10, 0.40, 0.13  # inches
 
 
-def draw_spectrum(table: pd.DataFrame, labels: Sequence[str], heading: str = "", *, title: bool = True) -> Figure:
-    """Draw a tidy table (cell, layer, part, degree, fraction), 3.35 inches wide; labels say what each cell is,
-    the heading what all share.
+def draw_spectrum(table: pd.DataFrame, labels: Sequence[str], heading: str = "", *, paper: Paper = DEFAULT) -> Figure:
+    """Draw a tidy table (cell, layer, part, degree, fraction); labels say what a cell is, the heading what all share.
 
     Raises ValueError without a row.
     """
@@ -34,15 +34,14 @@ def draw_spectrum(table: pd.DataFrame, labels: Sequence[str], heading: str = "",
         raise ValueError("nothing to draw: no cell has a spectrum")
     layers = sorted({int(layer) for layer in table["layer"]}, reverse=True)
     cells, degrees = list(dict.fromkeys(table["cell_id"])), sorted({int(degree) for degree in table["degree"]})
-    width = style.COLUMN_INCHES
+    width = paper.inches("column")
+    title = paper.titled(TITLE, width)
     inches = (width - _LEFT - _RIGHT - _INNER) / 2
     lines = sum(text.count("\n") + 1 for text in (*labels, *([heading] if heading else [])))
-    with style.paper_style():
+    with paper.style():
         head = 0.42 if title else 0.22
         height = head + len(layers) * (_ROW + _GAP) - _GAP + _XLABEL + _LINE * lines + 0.08
-        figure = style.new_figure(width, height)
-        if title:
-            figure.suptitle(TITLE, y=1 - 0.05 / height, va="top")
+        figure = style.new_figure(width, height, title)
         for row, layer in enumerate(layers):
             for column, (part, name) in enumerate(PARTS.items()):
                 top = head + row * (_ROW + _GAP)

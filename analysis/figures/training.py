@@ -20,8 +20,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from analysis.axes import style
 from analysis.axes.legend import wrapped
+from analysis.axes.paper import DEFAULT, Paper
 from analysis.axes.rho_axis import set_rho_axis
-from analysis.figures.training_layout import ENDS, GREY, Look, Row, rows, shade, shares
+from analysis.figures.training_layout import ENDS, GREY, Look, Row, rows, shares
+from analysis.figures.training_places import EDGE, HANDLE, MOST, Place, Room, legend_inches, places
 from analysis.frames.bits import bits_per_nat
 from analysis.frames.histories import METRICS
 from analysis.summaries.trajectories import Trajectory
@@ -30,63 +32,60 @@ TITLE = "Validation ELBO and top-layer KL over training"
 LABELS = {"elbo": "validation ELBO\n(nats per image)", "kl_top": "top-layer KL\n(nats per image)"}
 FIRST = 0.2  # of a curve's steps may leave the ELBO panel at its lower edge
 
-_LEFT, _INNER, _LABEL, _GAP, _RIGHT, _HEIGHT = 0.64, 0.66, 0.55, 0.14, 0.04, 1.5  # inches
-_LINE, _HANDLE, _BETWEEN, _XLABEL, _BAR, _MOST = 0.125, 0.36, 0.26, 0.38, 0.46, 2.0
-_BITS, _DIGITS = 0.5, 0.14  # more room where there is a scale of bits per dimension, and a large ELBO
-_LETTER = 0.54 * style.SMALL_POINTS / 72
 
-
-def draw_training(found: Sequence[Trajectory], *, title: bool = True) -> Figure:
-    """Draw trajectories into a figure 7 inches wide (see `training_rows` for what it has room for).
+def draw_training(found: Sequence[Trajectory], *, paper: Paper = DEFAULT) -> Figure:
+    """Draw trajectories, a page wide unless asked otherwise (see `training_layout` for what there is room for).
 
     Raises ValueError if there are none.
     """
     if not found:
         raise ValueError("nothing to draw: no cell has a curve")
+    width = paper.inches("page")
+    title = paper.titled(TITLE, width)
     drawn, looks = rows(found)
-    headings = [wrapped(row.heading, style.PAGE_INCHES - 0.12) for row in drawn]
-    above = [_LINE * (heading.count("\n") + 1) + 0.06 for heading in headings]
-    with style.paper_style():
-        legends = [_legend(row) for row in drawn]
-    letters = [len(line) for legend in legends for _, label in legend for line in label.split("\n")]
-    room = _MOST if looks.rhos else _HANDLE + _LETTER * max(letters)
+    headings = [wrapped(row.heading, width - 2 * EDGE) for row in drawn]
     per_nat = [bits_per_nat(pd.concat([each.configuration.rows for each in row.drawn])) for row in drawn]
-    bits = any(not math.isnan(each) for each in per_nat)
-    left, inner = _LEFT + (_DIGITS if bits else 0.0), _INNER + (_BITS if bits else 0.0)
-    panel = (style.PAGE_INCHES - left - inner - _GAP - room - _RIGHT) / 2
-    bar = _BAR if looks.rhos else 0.0
-    heights = [max(_HEIGHT, bar + _LINE * sum(label.count("\n") + 1 for _, label in legend)) for legend in legends]
-    top = 0.26 if title else 0.06
-    thousands = max(each.configuration["steps"] for row in drawn for each in row.drawn) >= 10_000
-    with style.paper_style():
-        height = top + sum(above) + sum(heights) + _BETWEEN * (len(drawn) - 1) + _XLABEL
-        figure = style.new_figure(style.PAGE_INCHES, height)
-        if title:
-            figure.suptitle(TITLE, y=1 - 0.05 / height, va="top")
-        for i, row in enumerate(drawn):
-            figure.text(0.06 / style.PAGE_INCHES, 1 - top / height, headings[i], va="top", fontsize=style.SMALL_POINTS)
-            top += above[i]
-            axes = {metric: _axes(figure, metric, top, left, panel, inner, heights[i]) for metric in METRICS}
+    most = max(each.configuration["steps"] for row in drawn for each in row.drawn)
+    with paper.style():
+        legends = [_legend(row, legend_inches(width)) for row in drawn]
+        lines = [[line for _, label in legend for line in label.split("\n")] for legend in legends]
+        letters = max((len(line) for texts in lines for line in texts), default=0)
+        bits = not all(map(math.isnan, per_nat))
+        room = Room([text.count("\n") + 1 for text in headings], list(map(len, lines)), letters, bits, bool(looks.rhos))
+        places_of, height = places(room, width, 0.26 if title else 0.06)
+        figure = style.new_figure(width, height, title)
+        for row, heading, place, legend, each_bit in zip(drawn, headings, places_of, legends, per_nat, strict=True):
+            figure.text(EDGE / width, 1 - place.heading / height, heading, va="top", fontsize=style.SMALL_POINTS)
+            axes = _panels(figure, place)
             for each in row.drawn:
                 _draw_trajectory(axes, each, looks.by_variant[each.configuration.variant], many=bool(looks.rhos))
-            _scale_panels(axes, row, thousands)
-            if not math.isnan(per_nat[i]):
-                _add_bits(axes["elbo"], per_nat[i])
+            _scale_panels(axes, row, thousands=most >= 10_000)
+            if not math.isnan(each_bit):
+                _add_bits(axes["elbo"], each_bit)
             _mark_ends(axes, row, [looks.by_variant[each.configuration.variant] for each in row.drawn])
-            if row is drawn[-1]:
-                for ax in axes.values():
-                    ax.set_xlabel(f"optimiser steps{' (thousands)' if thousands else ''}", labelpad=2)
-            if bar:
-                _draw_bar(figure, looks.rhos, style.PAGE_INCHES - room - _RIGHT, top)
-            _draw_legend(figure, legends[i], style.PAGE_INCHES - room - _RIGHT, top + bar)
-            top += heights[i] + _BETWEEN
+            _name_steps(axes, place, last=row is drawn[-1], thousands=most >= 10_000)
+            left, top = place.legend
+            if looks.rhos:
+                _draw_bar(figure, looks.rhos, left, top)
+            _draw_legend(figure, legend, left, top + room.scale)
     return figure
 
 
-def _legend(row: Row) -> list[tuple[Line2D, str]]:
+def _name_steps(axes: dict[str, Axes], place: Place, last: bool, thousands: bool) -> None:
+    """Name the axis of steps: under the lowest panel, or under both of the last row where they stand side by side."""
+    name = f"optimiser steps{' (thousands)' if thousands else ''}"
+    if place.stacked:
+        axes["elbo"].tick_params(axis="x", labelbottom=False)
+        axes["kl_top"].set_xlabel(name, labelpad=2)
+    elif last:
+        for ax in axes.values():
+            ax.set_xlabel(name, labelpad=2)
+
+
+def _legend(row: Row, inches: float) -> list[tuple[Line2D, str]]:
     """Return handles and labels of a row: its configurations, then the markers of curves that are not complete."""
     legend = [
-        (Line2D([], [], color=look.colour, linestyle=look.line, marker=look.marker), wrapped(words, _MOST - _HANDLE))
+        (Line2D([], [], color=look.colour, linestyle=look.line, marker=look.marker), wrapped(words, inches - HANDLE))
         for words, look in row.entries
     ]
     low, _ = _elbo_limits(row)
@@ -117,13 +116,16 @@ def _enters(one: Trajectory, low: float) -> float | None:
     return float(np.interp(low, values[i : i + 2], steps[i : i + 2]))
 
 
-def _axes(figure: Figure, metric: str, top: float, first: float, panel: float, inner: float, inches: float) -> Axes:
+def _panels(figure: Figure, place: Place) -> dict[str, Axes]:
+    """Make the panels of a row, by metric."""
     width, height = figure.get_size_inches()
-    left = first + METRICS.index(metric) * (panel + inner)
-    ax = figure.add_axes((left / width, 1 - (top + inches) / height, panel / width, inches / height), label=metric)
-    ax.set_ylabel(LABELS[metric], linespacing=1.1, verticalalignment="top")
-    ax.yaxis.set_label_coords(-(_LABEL if metric == "kl_top" else first - 0.03) / panel, 0.5)
-    return ax
+    axes = {}
+    for metric, (left, top, across, down), name in zip(METRICS, (place.elbo, place.kl_top), place.names, strict=True):
+        box = (left / width, 1 - (top + down) / height, across / width, down / height)
+        axes[metric] = ax = figure.add_axes(box, label=metric)
+        ax.set_ylabel(LABELS[metric], linespacing=1.1, verticalalignment="top")
+        ax.yaxis.set_label_coords(-name / across, 0.5)
+    return axes
 
 
 def _draw_trajectory(axes: dict[str, Axes], one: Trajectory, look: Look, many: bool) -> None:
@@ -197,12 +199,12 @@ def _mark_ends(axes: dict[str, Axes], row: Row, looks: Sequence[Look]) -> None:
 def _draw_bar(figure: Figure, rhos: Sequence[float], left: float, top: float) -> None:
     """Draw the scale of rho: a bar under the rho axis that the phase-transition figure has."""
     width, height = figure.get_size_inches()
-    inches = _MOST - 0.25
+    inches = MOST - 0.25
     box = ((left + 0.1) / width, 1 - (top + 0.1) / height, inches / width, 0.1 / height)
     ax = figure.add_axes(box, label="rho")
     set_rho_axis([ax], rhos, inches, "stretched")
     edges = np.linspace(rhos[0], rhos[-1], 1025)
-    colours = [shade(share) for share in shares(((edges[1:] + edges[:-1]) / 2).tolist(), rhos)]
+    colours = [style.sequential(share) for share in shares(((edges[1:] + edges[:-1]) / 2).tolist(), rhos)]
     ax.pcolormesh(edges, [0, 1], np.array([colours]), rasterized=True)
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)

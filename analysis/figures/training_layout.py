@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import matplotlib as mpl
 import numpy as np
 
 from analysis.axes import style
@@ -71,7 +70,7 @@ class Looks:
             return cls({variant: Look.own(i) for i, variant in enumerate(variants[:MAX_LOOKS])})
         lines = style.LINES
         others = list(dict.fromkeys(each.curve.variant for each in drawn))[: len(lines)]
-        colours = dict(zip(rhos, map(shade, shares(rhos, rhos)), strict=True))
+        colours = dict(zip(rhos, map(style.sequential, shares(rhos, rhos)), strict=True))
         dashed = [each for each in drawn if each.curve.variant in others]
         return cls(
             {each.variant: Look(colours[each.rho], lines[others.index(each.curve.variant)]) for each in dashed},
@@ -83,12 +82,6 @@ def shares(rhos: Sequence[float], grid: Sequence[float]) -> list[float]:
     """Place of rho values, in [0, 1], on the colour scale of an ascending grid: that of the stretched rho axis."""
     place, low, high = stretch(np.array(rhos)), stretch(grid[0]), stretch(grid[-1])
     return [float(share) for share in (place - low) / (high - low)]
-
-
-def shade(share: float) -> Colour:
-    """Colour of a share in [0, 1] of the scale, whose lightest part is left out: it does not show on white."""
-    red, green, blue, _ = mpl.colormaps["viridis"](0.88 * (1 - share))
-    return red, green, blue
 
 
 @dataclass

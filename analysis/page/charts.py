@@ -14,9 +14,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.transition_panels import ALONE
 from analysis.frames.configurations import configurations
 from analysis.frames.curves import curves
+from analysis.phase.transition_panels import ALONE
 from analysis.summaries.depth_width import active_units
 from analysis.summaries.summary import summarise
 from analysis.words.curves import apart_in_words

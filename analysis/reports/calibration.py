@@ -39,8 +39,8 @@ def report(request: PlotRequest) -> Report:
     others = len(curves(linear[linear["state"] == "complete"])) - len(table)
     if table.empty:
         raise GatherError(f"nothing to plot: {UNSOLVED}; hvae-sweep calibrate trains those that are")
-    figure = draw_calibration(table, cells, title=request.title)
-    files = write_files(figure, request.directory, NAME, request.formats, {NAME: table, f"{NAME}-cells": cells})
+    figure = draw_calibration(table, cells, paper=request.paper)
+    files = write_files(figure, request, NAME, {NAME: table, f"{NAME}-cells": cells})
     held = int((table["holds"] == "yes").sum())
     given = int((table["holds"] != "").sum())
     text = f"{printed(table, PRINTED)}\n{held} of {given} intervals hold the exact critical rho; nominal: 90 %"

@@ -55,9 +55,9 @@ def report(request: PlotRequest, *, quantity: Quantity = "mean") -> Report:
         raise GatherError(f"nothing to plot: no depth-width grid has a complete cell: {notes[0]}{more}")
     whole, files = depth_width_table(drawn), list[Path]()
     for table, name, words in zip(tables, _file_names(drawn), _words(drawn), strict=True):
-        figure = draw_collapse(table, words, quantity=quantity, title=request.title)
+        figure = draw_collapse(table, words, quantity=quantity, paper=request.paper)
         behind = {NAME: whole} if table is tables[-1] else {}
-        files += write_files(figure, request.directory, name, request.formats, behind)
+        files += write_files(figure, request, name, behind)
     units = [f"{DEFINITIONS[quantity]}_{name}" for name in ("top", "top_fraction", "total", "total_fraction", "mean")]
     return Report(files, gathered.notes + untrained(frame) + notes, whole, printed(whole, (*SAID, *units, "elbo")))
 

@@ -31,8 +31,8 @@ def report(request: PlotRequest) -> Report:
     if table.empty:
         raise GatherError(f"nothing to plot: no curve's histories reach back to half of its steps; {ADVICE}")
     names = {curve.key: curve_in_words(curve) for curve in curves(frame)}
-    figure = draw_drift(table, exponents, names, title=request.title)
-    files = write_files(figure, request.directory, NAME, request.formats, {NAME: table, f"{NAME}-exponents": exponents})
+    figure = draw_drift(table, exponents, names, paper=request.paper)
+    files = write_files(figure, request, NAME, {NAME: table, f"{NAME}-exponents": exponents})
     notes = [*notes, *damaged, *incomplete(curves(frame))]
     found = curves(table)
     without = len(curves(frame[frame["state"] == "complete"])) - len(found)

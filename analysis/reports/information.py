@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.figures.information import MAX_CURVES, draw_information
+from analysis.figures.information import curves_drawn, draw_information
 from analysis.frames.curves import curves
 from analysis.frames.gather import GatherError
 from analysis.requests.output import write_files
@@ -30,8 +30,8 @@ def report(request: PlotRequest) -> Report:
         how = f"hvae-sweep evaluate {request.results[0]} --what information"
         raise GatherError(f"nothing to plot: the information of no cell was evaluated; {how}")
     table = information_table(known)
-    figure = draw_information(table, known, title=request.title)
-    files = write_files(figure, request.directory, NAME, request.formats, {NAME: table})
+    figure = draw_information(table, known, paper=request.paper)
+    files = write_files(figure, request, NAME, {NAME: table})
     for curve in known:
         lacking = len(curve.complete) - len(evaluated(curve))
         if lacking:
@@ -42,8 +42,9 @@ def report(request: PlotRequest) -> Report:
             notes.append(
                 f"{curve_in_words(curve)}: {named}: the lower estimate is at its ceiling, log N; take more --examples"
             )
-    if beyond := known[MAX_CURVES:]:
+    shown = len(curves_drawn(known, request.paper))
+    if beyond := known[shown:]:
         names = "; ".join(map(curve_in_words, beyond))
-        notes.append(f"a figure shows {MAX_CURVES} curves; left out: {names} (choose with --datasets or --models)")
+        notes.append(f"this figure shows {shown} curves; left out: {names} (choose with --datasets or --models)")
     top = table[table["layer"] == table.groupby("model")["layer"].transform("max")]
     return Report(files, notes, table, printed(top, (*PRINTED, *ESTIMATES)))

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.axes.c_axis import on_c_axis
+from analysis.axes.paper import Paper
 from analysis.critical.table import critical_table
-from analysis.figures.phase_transition import MAX_MODELS, Axis, draw_phase_transition, models_drawn
-from analysis.figures.transition_panels import NAMES
 from analysis.frames.curves import Curve, curves
+from analysis.phase.phase_transition import Axis, draw_phase_transition, models_drawn
+from analysis.phase.transition_panels import NAMES
 from analysis.reports.critical import PRINTED, apart_in_words
 from analysis.requests.output import write_files
 from analysis.requests.plot_request import PlotRequest
@@ -34,11 +35,11 @@ def report(request: PlotRequest, *, axis: Axis = "rho", panels: Sequence[str] = 
     frame, notes = request.trained_cells()
     critical, summary = critical_table(frame), summarise(frame)
     drawn = (frame, summary, critical) if axis != "c" else on_c_axis(frame, summary, critical)
-    figure = draw_phase_transition(*drawn, title=request.title, axis=axis, panels=checked_panels(panels, frame))
+    figure = draw_phase_transition(*drawn, paper=request.paper, axis=axis, panels=checked_panels(panels, frame))
     tables = {NAME: summary, f"{NAME}-critical": critical}
-    files = write_files(figure, request.directory, NAME, request.formats, tables)
+    files = write_files(figure, request, NAME, tables)
     text = printed(critical.assign(beta_top=_betas(summary)), PRINTED)
-    notes += _left_out(curves(frame)) + apart_in_words(critical)
+    notes += _left_out(curves(frame), request.paper) + apart_in_words(critical)
     if (critical["kind"] == "few").all():
         notes.append("no curve has enough rho values for a transition; hvae-plot table compares configurations")
     return Report(files, notes, critical, text)
@@ -62,9 +63,10 @@ def _betas(summary: pd.DataFrame) -> list[float | str]:
     ]
 
 
-def _left_out(every: Sequence[Curve]) -> list[str]:
+def _left_out(every: Sequence[Curve], paper: Paper) -> list[str]:
     """One line per curve with cells that are not complete, and one for models beyond the last column."""
     drawn = [curve for curve in every if len(curve.complete)]
-    beyond = [model for model in dict.fromkeys(curve["model"] for curve in drawn) if model not in models_drawn(drawn)]
-    more = f"a figure shows {MAX_MODELS} models; left out: {', '.join(beyond)} (choose with --models)"
+    shown = models_drawn(drawn, paper)
+    beyond = [model for model in dict.fromkeys(curve["model"] for curve in drawn) if model not in shown]
+    more = f"this figure shows {len(shown)} models; left out: {', '.join(beyond)} (choose with --models)"
     return [*incomplete(every), *([more] if beyond else [])]

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.axes.paper import Paper
+from analysis.figures.samples import draw_samples, label_inches
 from analysis.frames.baseline import blown_up_apart
 from analysis.frames.gather import results_directories
 from analysis.frames.matched_beta import on_rho_axis
 from analysis.page.content import content_of, png
 from analysis.page.render import render
-from analysis.reports.samples import Row, draw_samples
+from analysis.reports.samples import let_draw
 from analysis.reports.table import tables_of
 from analysis.requests.chosen_cells import chosen_cells
 from analysis.requests.output import write_all
@@ -23,6 +25,7 @@ from hvae_core.data import DataError
 from sweeps.ledger.ledger import LedgerError
 
 FILE = "report.html"
+UNTITLED = Paper(title=False)
 
 
 def report(request: PlotRequest, *, samples: bool = True, reload: bool = False) -> Report:
@@ -48,7 +51,8 @@ def _samples(frame: pd.DataFrame, directories: dict[str, Path]) -> tuple[bytes, 
         return b"", []
     chosen, _ = chosen_cells(complete, ())
     try:
-        rows = [Row.of(cell, directories[cell["cell_id"]]) for _, cell in chosen.iterrows()]
+        inches = label_inches(UNTITLED)
+        drawn = [let_draw(cell, directories[cell["cell_id"]], inches) for _, cell in chosen.iterrows()]
     except (LedgerError, DataError, SpecError) as error:
         return b"", [f"no samples: {error}"]
-    return png(draw_samples(rows, title=False)), []
+    return png(draw_samples(drawn, paper=UNTITLED)), []

@@ -36,8 +36,8 @@ def report(request: PlotRequest) -> Report:
     """
     frame, notes = request.trained_cells()
     table = scaling_table(frame)
-    figure = draw_scaling(table, title=request.title)
-    files = write_files(figure, request.directory, NAME, request.formats, {NAME: table})
+    figure = draw_scaling(table, paper=request.paper)
+    files = write_files(figure, request, NAME, {NAME: table})
     notes = [*notes, *incomplete(curves(frame))]
     if len(table[["units", "steps"]].drop_duplicates()) < 2:
         notes.append(TOO_FEW)

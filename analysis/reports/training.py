@@ -50,8 +50,8 @@ def report(request: PlotRequest) -> Report:
         raise GatherError(
             f"nothing to plot: none of {len(frame)} cells has {LEAST} evaluations in its history; {_ADVICE}"
         )
-    figure = draw_training(drawn, title=request.title)
-    files = write_files(figure, request.directory, NAME, request.formats, {NAME: tabulate(drawn)})
+    figure = draw_training(drawn, paper=request.paper)
+    files = write_files(figure, request, NAME, {NAME: tabulate(drawn)})
     names = {one.key: ", ".join(words) for group in groups for one, words in zip(group, words_of(group), strict=True)}
     ends = _ends(drawn, names)
     notes = [*gathered.notes, *untrained(frame), *damaged, *left_out(drawn)]

@@ -14,6 +14,7 @@ from sweeps.options import values
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.axes.paper import Paper, Width
     from analysis.frames.gather import Gathered
 
 
@@ -31,7 +32,9 @@ class PlotRequest:
     models: Sequence[str] = ()
     rhos: Sequence[float] = ()
     formats: Sequence[str] = ("png", "pdf")
-    title: bool = True
+    width: Width | None = None
+    title: bool | None = None
+    mplstyle: Path | None = None
 
     @classmethod
     def of(
@@ -41,6 +44,7 @@ class PlotRequest:
         datasets: Sequence[str],
         models: Sequence[str],
         rho: Sequence[str] = (),
+        mplstyle: str | None = None,
         **figure: Any,
     ) -> PlotRequest:
         """Read what a command was given; raises SpecError for what is no directory."""
@@ -53,12 +57,21 @@ class PlotRequest:
         if where is not None and where.exists() and not where.is_dir():
             raise SpecError(f"out: {str(where)!r} is a file; it must be a directory")
         rhos = values.floats("rho", rho) if rho else ()
-        return cls(results, where, read_items("datasets", datasets), read_items("models", models), rhos, **figure)
+        style = None if mplstyle is None else read_path("mplstyle", mplstyle)
+        only = read_items("datasets", datasets), read_items("models", models)
+        return cls(results, where, *only, rhos, mplstyle=style, **figure)
 
     @property
     def directory(self) -> Path:
         """Where the files go."""
         return self.results[0] / "figures" if self.out is None else self.out
+
+    @property
+    def paper(self) -> Paper:
+        """What figures are printed on."""
+        from analysis.axes.paper import Paper  # --help needs no matplotlib
+
+        return Paper(self.width, self.title, self.mplstyle)
 
     def gather(self) -> tuple[Gathered, pd.DataFrame]:
         """Gather the directories, and keep the rows that are wanted; raises GatherError where there are none."""

@@ -79,7 +79,7 @@ class PackTrainer:
         on_gpu = device.type == "cuda"
         check_precision(train.precision, device.type)
         self.family, self.members, self.train, self.data, self.device = family, members, train, data, device
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.resumed_at = 0, 0.0, 0
         self.history: list[list[HistoryRow]] = [[] for _ in members]
         self.seeds = [member.seed for member in members]
         objectives = [member.objective for member in members]
@@ -202,7 +202,7 @@ def train_pack(
     trainer = PackTrainer(family, members, train, data, torch.device(device))
     saving = _Saving(trainer, checkpoints, checkpoint_seconds)
     saving.resume(follower)
-    resumed_at = trainer.step
+    trainer.resumed_at = trainer.step
     valid = torch.from_numpy(data.valid).to(trainer.device)
     counted = time.monotonic()  # until when the time of steps is in trainer.seconds
     while trainer.step < train.steps:
@@ -225,7 +225,7 @@ def train_pack(
         counted = time.monotonic()
     diverged = [step or None for step in trainer.diverged.tolist()]
     trainer.optimiser.zero_grad(set_to_none=True)  # the model is all that is left of training
-    return TrainedPack(trainer.model, trainer.history, diverged, trainer.seconds, resumed_at)
+    return TrainedPack(trainer.model, trainer.history, diverged, trainer.seconds, trainer.resumed_at)
 
 
 class _Saving:

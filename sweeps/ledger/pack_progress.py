@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sweeps.durations import time_left
 from sweeps.ledger.atomic_files import DamagedFileError, read_json, write_json
 
 FILE = "progress.json"
@@ -13,12 +14,25 @@ FILE = "progress.json"
 
 @dataclass(frozen=True)
 class Pace:
-    """Step of steps, and steps per second over the last half minute (0: not known yet); members step together."""
+    """Step of steps, and steps per second over the last half minute (0: not known yet); members step together.
+
+    resumed_at is the step that this worker took the pack up at.
+    """
 
     step: int
     steps: int
     members: int
     steps_per_second: float
+    resumed_at: int = 0
+
+    def line(self) -> str:
+        """Say it for a person."""
+        models = f"{self.members} model{'s' if self.members > 1 else ''}"
+        resumed = f" (resumed at {self.resumed_at:,})" if self.resumed_at else ""
+        rate = self.steps_per_second
+        left = (self.steps - self.step) / rate if rate > 0 else None if self.step < self.steps else 0.0
+        speed = f"{self.members * rate:,.0f} model-steps/s, " if rate > 0 else ""
+        return f"{models}, step {self.step:,} of {self.steps:,}{resumed}, {speed}{time_left(left)}"
 
     def write(self, folder: Path) -> None:
         """Write it down; not flushed to disk, since nothing depends on it."""
@@ -34,7 +48,9 @@ class Pace:
         match facts:
             case {"step": int(step), "steps": int(steps), "members": int(members), "steps_per_second": float(rate)}:
                 sane = 0 <= step <= steps <= 10**9 and 0 < members < 10**9 and math.isfinite(rate) and rate >= 0
-                return cls(step, steps, members, rate) if sane else None
+                resumed = (facts or {}).get("resumed_at", 0)
+                known = resumed if isinstance(resumed, int) and 0 <= resumed <= step else 0
+                return cls(step, steps, members, rate, known) if sane else None
         return None
 
 

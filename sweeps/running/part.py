@@ -73,7 +73,7 @@ class PartFollower(Follower):
         then, step = self._looks[0]
         if now > then:
             rate = (trainer.step - step) / (now - then)
-        Pace(trainer.step, trainer.train.steps, len(self.cells), rate).write(self.run.folder)
+        Pace(trainer.step, trainer.train.steps, len(self.cells), rate, trainer.resumed_at).write(self.run.folder)
 
     def should_stop(self) -> bool:
         """Whether the run was asked to, or its claim was lost."""

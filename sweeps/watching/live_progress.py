@@ -1,6 +1,7 @@
 """Progress of a running sweep, read from the ledger alone: it may run on another machine.
 
-On a terminal one line is redrawn; otherwise a line a minute. Each cell's top KL is printed as the cell ends.
+On a terminal a line for the whole and one for each pack are redrawn; otherwise they are printed once a minute. Each
+cell's top KL is printed as the cell ends.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from sweeps.ledger.validation import is_untrained
 
 QUIET_SECONDS = 60.0  # between lines when stderr is no terminal
 SMOOTHING_SECONDS = 20.0  # of the speed, as packs end and others begin: or the ETA jumps
+MAX_PACKS = 8  # that have a line of their own
 CLOCK_SECONDS = 5.0  # that the clocks of two machines may differ
 
 
@@ -38,6 +40,13 @@ class Snapshot:
     steps_done: float
     model_steps_per_second: float
     model_steps_left: float
+    packs: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """The line of the whole, and one for each pack in training."""
+        more = len(self.packs) - MAX_PACKS
+        return [self.line(), *self.packs[:MAX_PACKS], *([f"  and {more} more packs"] if more > 0 else [])]
 
     def line(self) -> str:
         """One line for a person."""
@@ -65,6 +74,13 @@ def describe(record: Record) -> str:
     return f"{name}: {record.state}: {lines[-1]}"
 
 
+def pack_name(cells: Sequence[Cell]) -> str:
+    """Name a pack by its data, its model and its seeds."""
+    first, seeds = cells[0], sorted({cell.member.seed for cell in cells})
+    name = f"{first.dataset}:{first.source} {first.model.name}"
+    return f"{name} seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
 class Progress:
     """Follows the cells of one run from a thread of its own, as a context.
 
@@ -83,7 +99,7 @@ class Progress:
         self.total = len(cells)
         self._open = dict.fromkeys(cell.id for cell in cells)
         self._by_state = {"complete": 0, "failed": 0, "diverged": 0}
-        self._steps = {cell.id: cell.train.steps for cell in cells}
+        self._cells = {cell.id: cell for cell in cells}
         self._planned = sum(len(pack.cells) * self._pack_steps(pack) for pack in packs)
         self._began = self._looked = time.time()
         self._speed = 0.0
@@ -113,7 +129,7 @@ class Progress:
                     self._by_state[record.state] += 1
         for record in ended:
             del self._open[record.cell.id]
-        rate = left = 0.0
+        rate, left, lines = 0.0, 0.0, []
         for pack in self.packs:
             if self._open.keys().isdisjoint(pack.cells):
                 continue
@@ -121,13 +137,16 @@ class Progress:
             step = pace.step if pace else checkpointed(self.ledger.pack_path(pack.id))
             left += len(pack.cells) * (self._pack_steps(pack) - step)
             rate += len(pack.cells) * (pace.steps_per_second if pace else 0.0)
+            if pace:
+                known = [self._cells[cell] for cell in pack.cells if cell in self._cells]
+                lines.append(f"  {pack_name(known)}: {pace.line()}")
         self._follow_speed(rate)
         states, done = self._by_state, 1 - left / self._planned if self._planned else 1.0
         failed = states["failed"] + states["diverged"]
-        return Snapshot(states["complete"], failed, self.total, done, self._speed, left), ended
+        return Snapshot(states["complete"], failed, self.total, done, self._speed, left, tuple(lines)), ended
 
     def _pack_steps(self, pack: Pack) -> int:
-        return next((self._steps[cell] for cell in pack.cells if cell in self._steps), 0)
+        return next((self._cells[cell].train.steps for cell in pack.cells if cell in self._cells), 0)
 
     def _pace(self, pack: Pack) -> Pace | None:
         """Read how fast a pack goes; None where that was written before this run began, by a worker that is gone."""
@@ -161,9 +180,10 @@ class Progress:
             for record in ended:
                 self._print(describe(record))
             self.on_look(ended)
-            redraw(snapshot.line())
+            redraw("\n".join(snapshot.lines))
             if not self.console.is_terminal and time.monotonic() - said > QUIET_SECONDS:
-                self._print(snapshot.line())
+                for line in snapshot.lines:
+                    self._print(line)
                 said = time.monotonic()
             if last:
                 return

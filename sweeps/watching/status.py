@@ -25,7 +25,7 @@ MAX_POINTS = 60  # of a curve in one line
 
 @dataclass(frozen=True)
 class Curve:
-    """The cells that differ in rho and seed alone.
+    """The cells that differ in rho and seed alone; `packs` has a line for each pack of them in training.
 
     counts: cells by state. running: packs that a live process trains. eta_seconds: None where nothing runs or its
     speed is not known yet, 0 where all steps are done and the models are evaluated. steps_done: share of the steps of
@@ -42,20 +42,22 @@ class Curve:
     kl_top: list[tuple[float, float | None]]
     untrained: int = 0
     steps_done: float = 0.0
+    packs: tuple[str, ...] = ()
 
     def lines(self, blocks: str) -> list[str]:
-        """Two lines for a person; `blocks` are eight characters of rising height."""
+        """Lines for a person: counts, top KL over rho, packs; `blocks` are eight characters of rising height."""
         done = ", ".join(f"{n} {state}" for state, n in self.counts.items() if n)
         done += f" ({self.untrained} worse than independent pixels)" if self.untrained else ""
         done += f" ({percent(self.steps_done)} of their steps done)" if self.steps_done > 0 else ""
         when = "" if self.last_activity is None else f"; last activity {duration(self.last_activity)} ago"
         eta = f"; {time_left(self.eta_seconds)}" if self.running else ""
         values = [kl for _, kl in self.kl_top if kl is not None]
+        packs = [f"    {line}" for line in self.packs]
         if not values:
-            return [f"{self.name}: {done}{eta}{when}"]
+            return [f"{self.name}: {done}{eta}{when}", *packs]
         (low, _), (high, _) = self.kl_top[0], self.kl_top[-1]
         curve = f"top KL {values[0]:.3g} {_sparkline([kl for _, kl in self.kl_top], blocks)} {values[-1]:.3g} nats"
-        return [f"{self.name}: {done}{eta}{when}", f"    {curve}, rho {low:g} to {high:g}"]
+        return [f"{self.name}: {done}{eta}{when}", f"    {curve}, rho {low:g} to {high:g}", *packs]
 
 
 @dataclass(frozen=True)
@@ -112,11 +114,13 @@ def read_status(ledger: Ledger) -> Status:
 def _curve(ledger: Ledger, name: str, group: Sequence[Record], packs: Sequence[Pack], live: set[str]) -> Curve:
     steps = group[0].cell.train.steps
     left = rate = planned = 0.0
+    lines = []
     for pack in packs:
         planned += len(pack.cells) * steps
         pace = Pace.read(ledger.pack_path(pack.id)) if pack.id in live else None
         left += len(pack.cells) * (steps - (pace.step if pace else checkpointed(ledger.pack_path(pack.id))))
         rate += len(pack.cells) * (pace.steps_per_second if pace else 0.0)
+        lines += [f"pack {pack.id[:8]}: {pace.line()}"] if pace else []
     running = sum(pack.id in live for pack in packs)
     eta = 0.0 if left == 0 else left / rate if rate > 0 else None
     states = [record.state for record in group]
@@ -133,6 +137,7 @@ def _curve(ledger: Ledger, name: str, group: Sequence[Record], packs: Sequence[P
         last_activity=_since(_activity(ledger, group, packs)),
         kl_top=[(rho, statistics.median(found) if found else None) for rho, found in sorted(by_rho.items())],
         steps_done=1 - left / planned if planned else 0.0,
+        packs=tuple(lines),
         untrained=sum(record.result is not None and is_untrained(record.result) for record in group),
     )
 

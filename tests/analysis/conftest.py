@@ -61,6 +61,7 @@ def write_results(
     top_kl: Callable[[Cell], float] = sigmoid_kl,
     state: Callable[[Cell], str] = lambda cell: "complete",
     change: Callable[[Cell, dict[str, Any]], dict[str, Any]] = lambda cell, result: result,
+    history: Callable[[Cell], list[dict[str, float]]] = lambda cell: [],
 ) -> list[Cell]:
     """Write one directory that holds a whole grid; `state` and `change` say what became of each cell."""
     cells = []
@@ -75,7 +76,7 @@ def write_results(
     for cell in cells:
         match state(cell):
             case "complete":
-                ledger.complete(cell, change(cell, result_of(cell, top_kl(cell))), {}, [])
+                ledger.complete(cell, change(cell, result_of(cell, top_kl(cell))), {}, history(cell))
             case "failed" | "diverged" as kind:
                 ledger.fail(cell.id, "error" if kind == "failed" else kind, ["it went wrong"])
     return cells

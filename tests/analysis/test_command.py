@@ -78,7 +78,7 @@ def test_a_path_that_is_none_is_one_line(
 
 def test_what_is_asked_has_names(tmp_path: Path) -> None:
     asked = PlotRequest.of([str(tmp_path)], None, ("a,b", "c:d"), (), formats=("svg",), title=False)
-    assert asked == PlotRequest([tmp_path], None, ["a", "b", "c:d"], [], (), ("svg",), False)
+    assert asked == PlotRequest([tmp_path], None, ["a", "b", "c:d"], [], (), ("svg",), title=False)
     with pytest.raises(SpecError, match="datasets: a is given twice"):
         PlotRequest.of([str(tmp_path)], None, ("a", "a"), ())
 

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from analysis.axes import style
 from analysis.axes.elbo_axis import below_best, best_of_each, set_elbo_axis
 from analysis.critical.table import critical_table
-from analysis.figures.phase_transition import draw_phase_transition as draw
 from analysis.frames.curves import curves
 from analysis.frames.gather import gather
+from analysis.phase.phase_transition import draw_phase_transition as draw
 from analysis.summaries.summary import summarise
 from sweeps.grid.cell import Cell
 

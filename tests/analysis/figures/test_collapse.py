@@ -16,6 +16,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from analysis.axes.paper import Paper
 from analysis.figures.collapse import (
     MAX_PRINTED,
     MIN_POINTS,
@@ -144,7 +145,7 @@ def test_title_and_scale_say_the_definition() -> None:
     assert draw_collapse(make_table(), WORDS).get_suptitle() == TITLES["mean"]
     assert draw_collapse(make_table(), WORDS, quantity="path").get_suptitle() == TITLES["path"]
     assert ("E[μ | x]" in TITLES["mean"], "one sampled path" in TITLES["path"]) == (True, True)
-    without = draw_collapse(make_table(), WORDS, quantity="path", title=False)
+    without = draw_collapse(make_table(), WORDS, quantity="path", paper=Paper(title=False))
     assert not without.get_suptitle()
     assert maps(without, "scale")[0].get_xlabel().startswith(SCALES["path"])
     headings = [maps(without, name)[0].get_title() for name in ("au_path_top", "au_path_total", "elbo")]
@@ -292,7 +293,7 @@ def test_everything_is_inside_and_apart(
     table = make_table(depths, widths, rhos, counts)
     actives: tuple[Quantity, ...] = ("mean", "path", "share")
     for active in actives:
-        figure = draw_collapse(table, words, quantity=active, title=title)
+        figure = draw_collapse(table, words, quantity=active, paper=Paper(title=title))
         figure.draw_without_rendering()
         boxes = [box for ax in figure.axes if (box := ax.get_tightbbox()) is not None]
         boxes += [legend.get_window_extent() for legend in figure.legends]

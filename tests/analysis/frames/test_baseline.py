@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from analysis.critical.table import critical_table
-from analysis.figures.phase_transition import UNTRAINED as LABEL
 from analysis.frames.baseline import below_baseline, blown_up_apart
 from analysis.frames.gather import gather
+from analysis.phase.phase_transition import UNTRAINED as LABEL
 from analysis.reports import phase_transition, table
 from analysis.requests.plot_request import PlotRequest
 from sweeps.grid.cell import Cell

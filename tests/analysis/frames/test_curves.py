@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.axes.legend import panel_legend, wrapped
+from analysis.axes.legend import wrapped
 from analysis.frames.curves import CURVE, curves
 from analysis.frames.gather import gather
+from analysis.phase.transition_legend import panel_legend
 from analysis.words.curves import annealing_in_words, curves_in_words
 from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell

@@ -11,10 +11,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis.critical.table import critical_table
-from analysis.figures.phase_transition import draw_phase_transition as draw
 from analysis.frames.curves import curves
 from analysis.frames.gather import gather
 from analysis.frames.matched_beta import on_rho_axis
+from analysis.phase.phase_transition import draw_phase_transition as draw
 from analysis.reports.phase_transition import report
 from analysis.requests.plot_request import PlotRequest
 from analysis.summaries.summary import summarise

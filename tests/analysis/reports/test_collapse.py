@@ -56,9 +56,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     write = output.write_files
 
-    def keep(figure: Figure, directory: Path, name: str, *others: Any) -> list[Path]:
+    def keep(figure: Figure, request: PlotRequest, name: str, *others: Any) -> list[Path]:
         figures[name] = figure
-        return write(figure, directory, name, *others)
+        return write(figure, request, name, *others)
 
     monkeypatch.setattr("analysis.reports.collapse.write_files", keep)
     return figures

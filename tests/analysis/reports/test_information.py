@@ -100,7 +100,7 @@ def test_files_and_what_is_said(results: Path, make_results: Make, tmp_path: Pat
     models = [f"mlp2x{width}h8" for width in (2, 3, 4, 5, 6)]
     evaluate(tmp_path / "b", make_results(tmp_path / "b", rhos=RHOS, models=models))
     many = information.report(PlotRequest([tmp_path / "b"], formats=("png",)))
-    assert any(f"a figure shows {MAX_CURVES} curves; left out: mnist:embedded, mlp2x6h8" in n for n in many.notes)
+    assert any(f"this figure shows {MAX_CURVES} curves; left out: mnist:embedded, mlp2x6h8" in n for n in many.notes)
 
 
 def test_without_any_it_says_how_to_get_it(make_results: Make, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_what_is_left_out_is_said(make_results: Make, tmp_path: Path) -> None:
     assert notes == [
         "glyphs:embedded, mlp2x4h8, K = 5, 3,000 steps: 3 of 4 cells are not complete (2 pending, 1 diverged)",
         "omniglot:lake, mlp2x4h8, K = 5, 3,000 steps: 1 of 1 cells are not complete (1 failed); it is not drawn",
-        "a figure shows 4 models; left out: mlp5x4h8 (choose with --models)",
+        "this figure shows 4 models; left out: mlp5x4h8 (choose with --models)",
         "no curve has enough rho values for a transition; hvae-plot table compares configurations",
     ]
 
@@ -198,7 +198,7 @@ def test_the_summary_and_the_critical_values_are_computed_once(
         calls.append("summary")
         return summarise(frame)
 
-    for module in ("analysis.reports.phase_transition", "analysis.figures.phase_transition"):
+    for module in ("analysis.reports.phase_transition", "analysis.phase.phase_transition"):
         monkeypatch.setattr(f"{module}.summarise", counted, raising=False)
     phase_transition_report(PlotRequest([tmp_path], formats=("svg",)))
     assert calls == ["summary"]

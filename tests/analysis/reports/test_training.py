@@ -16,9 +16,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from analysis.axes import style
+from analysis.axes.paper import Paper
 from analysis.axes.rho_axis import stretch, unstretch
 from analysis.figures.training import TITLE, draw_training
-from analysis.figures.training_layout import ENDS, MAX_COLOURS, MAX_LOOKS, MAX_ROWS, Look, Looks, shade, shares
+from analysis.figures.training_layout import ENDS, MAX_COLOURS, MAX_LOOKS, MAX_ROWS, Look, Looks, shares
 from analysis.frames.configurations import configurations
 from analysis.frames.gather import GatherError, gather
 from analysis.frames.histories import histories
@@ -448,8 +449,8 @@ def test_many_rho_values_are_a_colour_scale_without_bands(trained: Make, tmp_pat
     assert {line.get_linestyle() for (k, _), line in looks.items() if k == 10} == {"--"}
     assert len({line.get_color() for line in drawn}) == 21
     assert all(looks[5, rho].get_color() == looks[10, rho].get_color() for rho in GRID)
-    assert looks[5, 0.0].get_color() == shade(0.0)
-    assert looks[5, 1.0].get_color() == shade(1.0)
+    assert looks[5, 0.0].get_color() == style.sequential(0.0)
+    assert looks[5, 1.0].get_color() == style.sequential(1.0)
     middle = float(unstretch((stretch(0) + stretch(1)) / 2))
     assert shares([0.0, middle, 1.0], GRID) == pytest.approx([0, 0.5, 1])
     mesh = bar.collections[0]
@@ -554,7 +555,7 @@ def test_everything_fits(trained: Make, tmp_path: Path, many: bool) -> None:
 def test_title_can_be_left_off_and_nothing_is_an_error(trained: Make, tmp_path: Path) -> None:
     trained(tmp_path)
     found = found_in(tmp_path)
-    with_title, without = draw_training(found), draw_training(found, title=False)
+    with_title, without = draw_training(found), draw_training(found, paper=Paper(title=False))
     assert with_title.get_suptitle() == TITLE
     assert without.get_suptitle() == ""
     assert without.get_figheight() < with_title.get_figheight()

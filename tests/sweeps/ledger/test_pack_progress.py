@@ -12,6 +12,20 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert Pace.read(tmp_path) is None
     Pace(30, 100, 11, 12.5).write(tmp_path)
     assert Pace.read(tmp_path) == Pace(30, 100, 11, 12.5)
+    Pace(30, 100, 11, 12.5, 20).write(tmp_path)
+    assert Pace.read(tmp_path) == Pace(30, 100, 11, 12.5, 20)
+
+
+@pytest.mark.parametrize(
+    ("pace", "line"),
+    [
+        (Pace(30, 1000, 11, 12.5), "11 models, step 30 of 1,000, 138 model-steps/s, ETA 1 min 18 s"),
+        (Pace(2500, 5000, 1, 0.0, 2400), "1 model, step 2,500 of 5,000 (resumed at 2,400), ETA unknown"),
+        (Pace(1000, 1000, 2, 4.0), "2 models, step 1,000 of 1,000, 8 model-steps/s, evaluating"),
+    ],
+)
+def test_a_pace_in_words(pace: Pace, line: str) -> None:
+    assert pace.line() == line
 
 
 @pytest.mark.parametrize(

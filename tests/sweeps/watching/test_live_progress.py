@@ -41,6 +41,10 @@ def test_a_look_counts_what_ended_and_times_what_runs(ledger: Ledger, spec: Swee
     assert [record.cell.id for record in ended] == [cells[0].id, cells[1].id]
     assert second.model_steps_left == 2 * (12 - 6)
     assert second.line() == "1/4 cells, 1 failed, 75 % of the steps, 6 model-steps/s, ETA 2 s"
+    assert second.lines == [
+        second.line(),
+        "  bars:npz mlp2x3h6 seed 1: 2 models, step 6 of 12, 6 model-steps/s, ETA 2 s",
+    ]
     assert progress.poll()[1] == [], "a cell ends once"
 
 

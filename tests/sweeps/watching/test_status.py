@@ -62,6 +62,9 @@ def test_what_runs_gives_the_time_that_is_left(ledger: Ledger, spec: SweepSpec) 
         assert found.driver is not None
         assert found.driver.pid == os.getpid()
         assert "4 pending (16 % of their steps done); ETA 10 s" in "\n".join(found.lines())
+        (pack,) = curve.packs
+        assert pack == f"pack {first.id[:8]}: 2 models, step 4 of 12, 4 model-steps/s, ETA 4 s"
+        assert any(pack in line for line in found.lines())
         assert f"run by process {os.getpid()}" in found.lines()[0]
     (curve,) = read_status(ledger).curves
     assert (curve.running, curve.eta_seconds) == (0, None), "a pace that nobody keeps up is none"

@@ -20,12 +20,12 @@ from analysis.axes import style
 from analysis.axes.legend import critical_in_words
 from analysis.axes.rho_axis import set_rho_axis
 from analysis.critical.table import critical_table
-from analysis.figures.transition_curves import draw_critical, draw_curve, draw_seeds, looks_of
-from analysis.figures.transition_panels import ALONE, NAMES
 from analysis.frames.baseline import blown_up_apart
 from analysis.frames.configurations import configurations
 from analysis.frames.curves import curves
 from analysis.frames.matched_beta import on_rho_axis
+from analysis.phase.transition_curves import draw_critical, draw_curve, draw_seeds, looks_of
+from analysis.phase.transition_panels import ALONE, NAMES
 from analysis.summaries.depth_width import active_units
 from analysis.summaries.summary import summarise
 from analysis.words.curves import apart_in_words

@@ -26,48 +26,60 @@ Key: TypeAlias = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Look:
-    """How one curve is drawn."""
+    """How one curve is drawn: all with lines of one weight and markers of one size.
+
+    hollow: markers through which those of a curve that coincides are seen.
+    """
 
     colour: tuple[float, float, float]
     line: style.Line
     marker: str
-    wide: bool = False
+    hollow: bool = False
     behind: bool = False
 
     @property
     def drawn(self) -> dict[str, Any]:
-        """The properties of its line: a wide one can be seen beneath a narrow one."""
-        looks: dict[str, Any] = {"color": self.colour, "linestyle": self.line, "marker": self.marker}
-        if self.behind:
-            return {**looks, "linewidth": 1.0, "markeredgecolor": "white", "zorder": 2.5}
-        if self.wide:
-            hollow = {"markersize": 5.0, "markerfacecolor": "white", "markeredgecolor": self.colour}
-            return {**looks, **hollow, "linewidth": 2.0, "markeredgewidth": 1.0, "zorder": 3}
-        return {**looks, "linewidth": 1.0, "markeredgecolor": "white", "zorder": 3.5}
+        """The properties of its line."""
+        looks: dict[str, Any] = {"color": self.colour, "linestyle": self.line, "marker": self.marker, "linewidth": 1.0}
+        if self.hollow:
+            looks |= {"markerfacecolor": "none", "markeredgecolor": self.colour, "markeredgewidth": 0.8}
+        else:
+            looks |= {"markeredgecolor": "white"}
+        return {**looks, "markersize": style.MARKER_POINTS, "zorder": 2.5 if self.behind else 3}
 
 
 def looks_of(drawn: Sequence[Curve]) -> dict[Key, Look]:
-    """Colour by data set and line by settings; colour by settings where there is one data set; markers all differ.
+    """Colour by data set and dash by settings; colour and dash by settings where there is one data set.
 
-    Nulls are grey.
+    Markers all differ. Where the settings of one data set differ in one number alone, such as K, colours run from light
+    to dark with it. Nulls are grey.
     """
     images = [curve for curve in drawn if not curve.is_null] or drawn
     nulls = [curve for curve in drawn if curve not in images]
     data = list(dict.fromkeys(curve.data for curve in images))
     variants = list(dict.fromkeys(curve.variant for curve in drawn))
     pairs = list(dict.fromkeys((curve.data, curve.variant) for curve in images))
+    shades = _shades([pair[1] for pair in pairs]) if len(data) == 1 else {}
     looks = {}
     for i, curve in enumerate(nulls):
         line: style.Line = style.LINES[variants.index(curve.variant) % len(style.LINES)]
         marker = style.MARKERS[-1 - i % len(style.MARKERS)]
-        looks[curve.key] = Look(NULL_GREY, line, marker, behind=True)
+        looks[curve.key] = Look(NULL_GREY, line, marker, hollow=True, behind=True)
     for curve in images:
         d, v, pair = data.index(curve.data), variants.index(curve.variant), pairs.index((curve.data, curve.variant))
-        line = style.LINES[v % len(style.LINES)] if len(data) > 1 else "-"
+        colour = shades.get(curve.variant, style.colour(d if len(data) > 1 else v))
         marker = style.MARKERS[pair % len(style.MARKERS)]
-        wide = len(pairs) > 1 and (d + v) % 2 == 0  # neighbours in data or in settings, which may coincide, differ
-        looks[curve.key] = Look(style.colour(d if len(data) > 1 else v), line, marker, wide)
+        looks[curve.key] = Look(colour, style.LINES[v % len(style.LINES)], marker, hollow=len(pairs) > 1)
     return looks
+
+
+def _shades(variants: Sequence[Key]) -> dict[Key, tuple[float, float, float]]:
+    """Colours from light to dark of three or more settings that differ in one number; none where they do not."""
+    differing = [values for values in zip(*variants, strict=True) if len(set(values)) > 1]
+    if len(variants) < 3 or len(differing) != 1 or not all(isinstance(value, int | float) for value in differing[0]):
+        return {}
+    ranks = {value: i / (len(variants) - 1) for i, value in enumerate(sorted(differing[0]))}
+    return {variant: style.sequential(ranks[value]) for variant, value in zip(variants, differing[0], strict=True)}
 
 
 def draw_curve(axes: Mapping[str, Axes], rows: pd.DataFrame, look: Look) -> None:
@@ -82,29 +94,32 @@ def draw_curve(axes: Mapping[str, Axes], rows: pd.DataFrame, look: Look) -> None
         line.set(gid="median", clip_on=False)
 
 
-def draw_critical(ax: Axes, row: Any, look: Look) -> None:
-    """Show the critical rho in the lower half: a line under its interval, or a band where it is known less well."""
-    half = row["plateau"] / 2
+def draw_critical(ax: Axes, row: Any, look: Look, place: int = 0) -> None:
+    """Show the critical rho in the lower half: a line under its interval, or a band where it is known less well.
+
+    That of the curve in each further place is lower, so that intervals that overlap are all seen.
+    """
+    height = row["plateau"] / 2 * (1 - 0.12 * (place % 6))
     low, high = row["interval90_low"], row["interval90_high"]
     match row["kind"]:
         case "kink" | "undecided" | "jump" if high - low <= WIDE:
-            (drop,) = ax.plot([row["rho_critical"]] * 2, [half, 0], color=look.colour, linestyle=":", linewidth=0.9)
+            (drop,) = ax.plot([row["rho_critical"]] * 2, [height, 0], color=look.colour, linestyle=":", linewidth=0.9)
             drop.set(gid="critical", zorder=2)
-            (bar,) = ax.plot([low, high], [half, half], color=look.colour, linewidth=1.0, marker="|", markersize=5)
+            (bar,) = ax.plot([low, high], [height, height], color=look.colour, linewidth=1.0, marker="|", markersize=5)
             bar.set(gid="interval", markeredgewidth=1.0, zorder=4)
         case "kink" | "undecided" | "jump":
-            _band(ax, low, high, half, look, "interval")
+            _band(ax, low, high, height, look, "interval")
         case "bracket":
-            _band(ax, row["grid_low"], row["grid_high"], half, look, "bracket")
+            _band(ax, row["grid_low"], row["grid_high"], height, look, "bracket")
         case "crossover" if not math.isnan(row["rho_crossing"]):
             middle, width = row["rho_crossing"], row["rounding"]
-            band = _band(ax, middle - width, min(middle + width, 1.0), half, look, "crossover")
-            band.set(hatch="/////", facecolor="none", edgecolor=(*look.colour, 0.35))
+            band = _band(ax, middle - width, min(middle + width, 1.0), height, look, "crossover")
+            band.set(hatch="/////", facecolor="none")
 
 
 def _band(ax: Axes, low: float, high: float, height: float, look: Look, gid: str) -> FillBetweenPolyCollection:
-    band = ax.fill_between([low, high], 0, height, facecolor=(*look.colour, 0.12), linewidth=0, zorder=1)
-    band.set_gid(gid)
+    band = ax.fill_between([low, high], 0, height, facecolor=(*look.colour, 0.12), zorder=1)
+    band.set(gid=gid, edgecolor=(*look.colour, 0.6), linewidth=0.7, linestyle=look.line)
     return band
 
 
@@ -114,7 +129,7 @@ def draw_seeds(axes: Mapping[str, Axes], cells: pd.DataFrame, look: Look) -> Non
     if len(several):
         for metric, ax in axes.items():
             (points,) = ax.plot(several["rho"].to_numpy(), several[metric].astype("float64").to_numpy(), zorder=2)
-            points.set(gid="seeds", color=look.colour, linestyle="", marker=look.marker, markersize=2.2)
+            points.set(gid="seeds", color=look.colour, linestyle="", marker=look.marker, markersize=2.0)
             points.set(alpha=0.4, markeredgewidth=0, clip_on=False)
 
 

@@ -17,11 +17,12 @@ from matplotlib.figure import Figure
 
 from analysis.axes.c_axis import on_c_axis
 from analysis.axes.legend import critical_in_words
+from analysis.axes.paper import Paper
 from analysis.critical.table import critical_table
-from analysis.figures.phase_transition import MAX_MODELS, TITLE
-from analysis.figures.phase_transition import draw_phase_transition as draw
 from analysis.frames.curves import curves
 from analysis.frames.gather import gather
+from analysis.phase.phase_transition import MAX_MODELS, TITLE
+from analysis.phase.phase_transition import draw_phase_transition as draw
 from analysis.summaries.summary import summarise
 from hvae_core.spec import TrainSpec, retained_variance
 from sweeps.grid.cell import Cell
@@ -110,40 +111,42 @@ def test_curves_differ_in_colour_and_marker(make_results: Callable[..., list[Cel
     assert len({to_rgb(line.get_color()) for line in drawn}) == 2
     alone = lines(draw_phase_transition(frame[frame["dataset"] == "mnist"]).axes[0], "median")
     assert len({to_rgb(line.get_color()) for line in alone}) == 2
-    assert {line.get_linestyle() for line in alone} == {"-"}
+    assert {line.get_linestyle() for line in alone} == {"-", "--"}
 
 
-def test_curves_that_coincide_are_both_seen(make_results: Callable[..., list[Cell]], tmp_path: Path) -> None:
-    """Of neighbours one is wider, with larger hollow markers of another shape, and beneath; a curve alone is plain."""
-    make_results(tmp_path, datasets=BOTH)
+def test_curves_that_coincide_are_all_seen_and_none_looks_stronger(
+    make_results: Callable[..., list[Cell]], tmp_path: Path
+) -> None:
+    """Markers are open and of different shapes, weights and sizes the same; a curve alone has filled ones."""
+    for k in (2, 5):
+        make_results(tmp_path, datasets=BOTH, objective={"ou_samples": k})
     frame = gather([tmp_path]).frame
     figure = draw_phase_transition(frame)
     for ax in figure.axes:
-        one, other = lines(ax, "median")
-        assert one.get_zorder() < other.get_zorder()
-        assert one.get_linewidth() > 1.5 * other.get_linewidth()
-        assert one.get_markersize() > 1.5 * other.get_markersize()
-        assert (one.get_markerfacecolor(), other.get_markerfacecolor()) == ("white", other.get_color())
-        assert one.get_marker() != other.get_marker()
+        drawn = lines(ax, "median")
+        assert len({line.get_marker() for line in drawn}) == len(drawn) == 4
+        assert {line.get_markerfacecolor() for line in drawn} == {"none"}
+        assert len({(line.get_linewidth(), line.get_markersize()) for line in drawn}) == 1
     handles = figure.legends[0].get_lines()
     for line, handle in zip(lines(figure.axes[0], "median"), handles, strict=True):
-        for name in ("linewidth", "markersize", "markerfacecolor", "marker"):
+        for name in ("linewidth", "markersize", "markerfacecolor", "marker", "linestyle", "color"):
             assert getattr(line, f"get_{name}")() == getattr(handle, f"get_{name}")()
-    (alone,) = lines(draw_phase_transition(frame[frame["dataset"] == "mnist"]).axes[0], "median")
+    one = frame[(frame["dataset"] == "mnist") & (frame["ou_samples"] == 5)]
+    (alone,) = lines(draw_phase_transition(one).axes[0], "median")
     assert alone.get_markerfacecolor() == alone.get_color()
+    assert (alone.get_linewidth(), alone.get_markersize()) == (drawn[0].get_linewidth(), drawn[0].get_markersize())
 
 
-def test_curves_of_two_data_sets_and_two_settings_are_told_apart_from_their_neighbours(
+def test_settings_that_differ_in_one_number_run_from_light_to_dark(
     make_results: Callable[..., list[Cell]], tmp_path: Path
 ) -> None:
-    """Of two curves that differ in data alone or in a setting alone, which may coincide, just one is wide."""
-    for k in (5, 9):
-        make_results(tmp_path, datasets=BOTH, objective={"ou_samples": k})
+    for k in (20, 2, 5):
+        make_results(tmp_path / str(k), objective={"ou_samples": k})
     frame = gather([tmp_path]).frame
-    drawn = zip(curves(frame), lines(draw_phase_transition(frame).axes[0], "median"), strict=True)
-    for (a, one), (b, other) in itertools.combinations(drawn, 2):
-        if (a.data == b.data) != (a["ou_samples"] == b["ou_samples"]):
-            assert (one.get_linewidth() > 1.5) != (other.get_linewidth() > 1.5)
+    order = [int(curve["ou_samples"]) for curve in curves(frame)]
+    drawn = lines(draw_phase_transition(frame).axes[0], "median")
+    lightness = [float(np.dot(to_rgb(line.get_color()), (0.21, 0.72, 0.07))) for line in drawn]
+    assert [order[i] for i in np.argsort(lightness)] == [20, 5, 2]
 
 
 def test_critical_rho_is_marked_where_it_was_found(make_frame: MakeFrame, kinked_kl: TopKL) -> None:
@@ -152,8 +155,12 @@ def test_critical_rho_is_marked_where_it_was_found(make_frame: MakeFrame, kinked
     ax = draw_phase_transition(frame, found).axes[0]
     for drop, bar, (_, row) in zip(lines(ax, "critical"), lines(ax, "interval"), found.iterrows(), strict=True):
         assert list(drop.get_xdata()) == [row["rho_critical"]] * 2
-        assert list(drop.get_ydata()) == [row["plateau"] / 2, 0]
+        assert 0.3 * row["plateau"] < drop.get_ydata()[0] == bar.get_ydata()[0] <= row["plateau"] / 2
+        assert drop.get_ydata()[1] == 0
         assert list(bar.get_xdata()) == [row["interval90_low"], row["interval90_high"]]
+    pairs = zip(lines(ax, "interval"), found["plateau"], strict=True)
+    heights = [bar.get_ydata()[0] / plateau for bar, plateau in pairs]
+    assert heights[0] > heights[1], "intervals that overlap would hide one another"
 
 
 def bands(ax: Axes) -> dict[str, tuple[float, float]]:
@@ -283,13 +290,15 @@ def test_everything_fits(
     options = {} if rhos is None else {"rhos": rhos}
     frame = make_frame(datasets=datasets, models=models, seeds=seeds, train=TrainSpec(100_000), **options)
     assert_everything_is_inside_and_apart(draw_phase_transition(frame))
-    assert_everything_is_inside_and_apart(draw_phase_transition(frame, title=False))
+    assert_everything_is_inside_and_apart(draw_phase_transition(frame, paper=Paper(title=False)))
 
 
 def test_title_can_be_left_off(make_frame: MakeFrame) -> None:
     frame = make_frame()
-    assert draw_phase_transition(frame).get_suptitle() == TITLE
-    without = draw_phase_transition(frame, title=False)
+    assert draw_phase_transition(frame).get_suptitle() == ""
+    assert draw_phase_transition(frame, paper=Paper("page")).get_suptitle() == TITLE
+    assert draw_phase_transition(frame, paper=Paper(title=True)).get_suptitle() == TITLE
+    without = draw_phase_transition(frame, paper=Paper(title=False))
     assert without.get_suptitle() == ""
     assert without.axes[0].get_title() == "mlp2x4h8"
 
