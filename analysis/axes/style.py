@@ -57,6 +57,7 @@ _PAPER: dict[Any, Any] = {
     "lines.linewidth": 1.1,
     "lines.markersize": MARKER_POINTS,
     "lines.markeredgewidth": 0.4,
+    "hatch.linewidth": 0.6,
     "savefig.dpi": 300,
     "pdf.fonttype": 42,
     "svg.fonttype": "none",

@@ -48,7 +48,7 @@ def draw_scaling(table: pd.DataFrame, *, paper: Paper = DEFAULT) -> Figure:
             look: dict[str, Any] = {"color": style.colour(i), "marker": style.MARKERS[i % len(style.MARKERS)]}
             for name, ax in axes.items():
                 _draw(ax, rows.sort_values("units"), name, look)
-        labels = [style.plain(f"{d}:{s}, K = {k}, {steps:,} steps") for (d, s, k, steps), _ in groups]
+        labels = [f"{style.plain(f'{d}:{s}')}, K = {k}, {steps:,} steps" for (d, s, k, steps), _ in groups]
         handles = axes["kl_per_unit"].get_legend_handles_labels()[0]
         figure.legend(handles, labels, loc="lower left", frameon=False, borderpad=0, labelspacing=0.2)
     return figure

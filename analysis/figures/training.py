@@ -42,19 +42,22 @@ def draw_training(found: Sequence[Trajectory], *, paper: Paper = DEFAULT) -> Fig
         raise ValueError("nothing to draw: no cell has a curve")
     width = paper.inches("page")
     title = paper.titled(TITLE, width)
-    drawn, looks = rows(found)
+    drawn, looks = rows(found, paper)
+    shared = len(drawn) - 1 if width == style.COLUMN_INCHES else 0  # the row whose legend is for all
     headings = [wrapped(row.heading, width - 2 * EDGE) for row in drawn]
     per_nat = [bits_per_nat(pd.concat([each.configuration.rows for each in row.drawn])) for row in drawn]
     most = max(each.configuration["steps"] for row in drawn for each in row.drawn)
     with paper.style():
-        legends = [_legend(row, legend_inches(width)) for row in drawn]
+        legends = _shared([_legend(row, legend_inches(width)) for row in drawn], shared)
         lines = [[line for _, label in legend for line in label.split("\n")] for legend in legends]
         letters = max((len(line) for texts in lines for line in texts), default=0)
         bits = not all(map(math.isnan, per_nat))
-        room = Room([text.count("\n") + 1 for text in headings], list(map(len, lines)), letters, bits, bool(looks.rhos))
+        above, bar = [text.count("\n") + 1 for text in headings], shared if looks.rhos else None
+        room = Room(above, list(map(len, lines)), letters, bits, bar)
         places_of, height = places(room, width, 0.26 if title else 0.06)
         figure = style.new_figure(width, height, title)
-        for row, heading, place, legend, each_bit in zip(drawn, headings, places_of, legends, per_nat, strict=True):
+        parts = zip(drawn, headings, places_of, legends, per_nat, strict=True)
+        for i, (row, heading, place, legend, each_bit) in enumerate(parts):
             figure.text(EDGE / width, 1 - place.heading / height, heading, va="top", fontsize=style.SMALL_POINTS)
             axes = _panels(figure, place)
             for each in row.drawn:
@@ -65,9 +68,9 @@ def draw_training(found: Sequence[Trajectory], *, paper: Paper = DEFAULT) -> Fig
             _mark_ends(axes, row, [looks.by_variant[each.configuration.variant] for each in row.drawn])
             _name_steps(axes, place, last=row is drawn[-1], thousands=most >= 10_000)
             left, top = place.legend
-            if looks.rhos:
+            if i == room.bar:
                 _draw_bar(figure, looks.rhos, left, top)
-            _draw_legend(figure, legend, left, top + room.scale)
+            _draw_legend(figure, legend, left, top + room.scale(i))
     return figure
 
 
@@ -80,6 +83,12 @@ def _name_steps(axes: dict[str, Axes], place: Place, last: bool, thousands: bool
     elif last:
         for ax in axes.values():
             ax.set_xlabel(name, labelpad=2)
+
+
+def _shared(legends: list[list[tuple[Line2D, str]]], row: int) -> list[list[tuple[Line2D, str]]]:
+    """Keep the legend of one row alone where all say the same."""
+    same = len({tuple(label for _, label in legend) for legend in legends}) == 1
+    return [legend if not same or i == row else [] for i, legend in enumerate(legends)]
 
 
 def _legend(row: Row, inches: float) -> list[tuple[Line2D, str]]:

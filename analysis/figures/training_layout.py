@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from analysis.axes import style
+from analysis.axes.paper import DEFAULT, Paper
 from analysis.axes.rho_axis import stretch
 from analysis.frames.configurations import Configuration
 from analysis.summaries.trajectories import Trajectory
@@ -94,9 +95,14 @@ class Row:
     ends: list[str]
 
 
-def rows(found: Sequence[Trajectory]) -> tuple[list[Row], Looks]:
+def most_rows(paper: Paper) -> int:
+    """Return how many rows a figure has room for: half as many in a column, where panels are stacked."""
+    return MAX_ROWS // 2 if paper.width == "column" else MAX_ROWS
+
+
+def rows(found: Sequence[Trajectory], paper: Paper = DEFAULT) -> tuple[list[Row], Looks]:
     """Return the rows that the figure has room for, and the looks; the rest is left out (see `left_out`)."""
-    groups = list(dict.fromkeys(each.configuration.group for each in found))[:MAX_ROWS]
+    groups = list(dict.fromkeys(each.configuration.group for each in found))[: most_rows(paper)]
     kept = [each for each in found if each.configuration.group in groups]
     looks = Looks.of([each.configuration for each in kept])
     kept = [each for each in kept if each.configuration.variant in looks.by_variant]
@@ -104,9 +110,9 @@ def rows(found: Sequence[Trajectory]) -> tuple[list[Row], Looks]:
     return [_row(part, looks) for part in parts if part], looks
 
 
-def left_out(found: Sequence[Trajectory]) -> list[str]:
+def left_out(found: Sequence[Trajectory], paper: Paper = DEFAULT) -> list[str]:
     """One line for data and models beyond the last row, one for configurations that have no look."""
-    shown = [each for row in rows(found)[0] for each in row.drawn]
+    shown = [each for row in rows(found, paper)[0] for each in row.drawn]
     groups = {each.configuration.group for each in shown}
     beyond = dict.fromkeys(each.configuration.title for each in found if each.configuration.group not in groups)
     looks = {each.configuration.variant for each in shown}
@@ -116,7 +122,8 @@ def left_out(found: Sequence[Trajectory]) -> list[str]:
     if beyond:
         names = "; ".join(beyond)
         notes.append(
-            f"a figure shows {MAX_ROWS} pairs of data and model; left out: {names} (choose with --datasets, --models)"
+            f"this figure shows {len(groups)} pairs of data and model; left out: {names} "
+            "(choose with --datasets, --models)"
         )
     if unseen:
         notes.append(f"{len(unseen)} more configurations than a figure can tell apart are left out (choose with --rho)")

@@ -40,18 +40,20 @@ class Place:
 
 @dataclass(frozen=True)
 class Room:
-    """What the rows need room for: lines of their headings, lines of their legends, the longest of these in letters."""
+    """What the rows need room for: lines of their headings, lines of their legends, the longest of these in letters.
+
+    bar: the row whose legend begins with the scale of rho, None where there is no scale.
+    """
 
     headings: Sequence[int]
     legends: Sequence[int]
     letters: int
     bits: bool
-    bar: bool
+    bar: int | None
 
-    @property
-    def scale(self) -> float:
-        """Height of the scale of rho, if there is one."""
-        return BAR if self.bar else 0.0
+    def scale(self, row: int) -> float:
+        """Height of the scale of rho in a row's legend."""
+        return BAR if row == self.bar else 0.0
 
 
 def legend_inches(width: float) -> float:
@@ -65,12 +67,12 @@ def places(room: Room, width: float, top: float) -> tuple[list[Place], float]:
 
 
 def _on_page(room: Room, width: float, top: float) -> tuple[list[Place], float]:
-    legend = MOST if room.bar else HANDLE + _LETTER * room.letters
+    legend = MOST if room.bar is not None else HANDLE + _LETTER * room.letters
     left, inner = _LEFT + (_DIGITS if room.bits else 0.0), _INNER + (_BITS if room.bits else 0.0)
     panel = (width - left - inner - _GAP - legend - _RIGHT) / 2
     found = []
-    for heading, lines in zip(room.headings, room.legends, strict=True):
-        height = max(_HEIGHT, room.scale + LINE * lines)
+    for row, (heading, lines) in enumerate(zip(room.headings, room.legends, strict=True)):
+        height = max(_HEIGHT, room.scale(row) + LINE * lines)
         first = top + LINE * heading + 0.06
         boxes = (left, first, panel, height), (left + panel + inner, first, panel, height)
         found.append(Place(top, *boxes, (left - 0.03, LABEL), (width - legend - _RIGHT, first)))
@@ -82,11 +84,11 @@ def _in_column(room: Room, width: float, top: float) -> tuple[list[Place], float
     left = _LEFT + (_DIGITS if room.bits else 0.0)
     panel = width - left - 0.16 - (_BITS if room.bits else 0.0)
     found = []
-    for heading, lines in zip(room.headings, room.legends, strict=True):
+    for row, (heading, lines) in enumerate(zip(room.headings, room.legends, strict=True)):
         first = top + LINE * heading + 0.06
         second = first + _LOW + _GAP
         legend = second + _LOW + _XLABEL
         boxes = (left, first, panel, _LOW), (left, second, panel, _LOW)
         found.append(Place(top, *boxes, (left - 0.03, left - 0.03), (EDGE, legend)))
-        top = legend + room.scale + LINE * lines + 0.5 * _BETWEEN
+        top = legend + room.scale(row) + LINE * lines + 0.5 * _BETWEEN
     return found, top - 0.5 * _BETWEEN + EDGE

@@ -17,6 +17,7 @@ from analysis.axes.legend import WIDE
 from analysis.frames.baseline import below_baseline
 from analysis.frames.curves import Curve
 
+HATCHES = ("////", "\\\\\\\\", "||||", "----")  # of crossovers, which may overlap
 NULL_GREY = (0.6, 0.6, 0.6)
 CROSS: dict[str, Any] = {"color": "0.1", "linestyle": "", "marker": "+", "markersize": 6, "markeredgewidth": 0.9}
 
@@ -114,12 +115,12 @@ def draw_critical(ax: Axes, row: Any, look: Look, place: int = 0) -> None:
         case "crossover" if not math.isnan(row["rho_crossing"]):
             middle, width = row["rho_crossing"], row["rounding"]
             band = _band(ax, middle - width, min(middle + width, 1.0), height, look, "crossover")
-            band.set(hatch="/////", facecolor="none")
+            band.set(hatch=HATCHES[place % len(HATCHES)], facecolor="none")
 
 
 def _band(ax: Axes, low: float, high: float, height: float, look: Look, gid: str) -> FillBetweenPolyCollection:
     band = ax.fill_between([low, high], 0, height, facecolor=(*look.colour, 0.12), zorder=1)
-    band.set(gid=gid, edgecolor=(*look.colour, 0.6), linewidth=0.7, linestyle=look.line)
+    band.set(gid=gid, edgecolor=(*look.colour, 0.5), linewidth=0.7, linestyle=look.line)
     return band
 
 

@@ -54,7 +54,7 @@ def report(request: PlotRequest) -> Report:
     files = write_files(figure, request, NAME, {NAME: tabulate(drawn)})
     names = {one.key: ", ".join(words) for group in groups for one, words in zip(group, words_of(group), strict=True)}
     ends = _ends(drawn, names)
-    notes = [*gathered.notes, *untrained(frame), *damaged, *left_out(drawn)]
+    notes = [*gathered.notes, *untrained(frame), *damaged, *left_out(drawn, request.paper)]
     for group in groups:
         own = [curve for curve in drawn if curve.configuration.group == group[0].group]
         notes += _incomplete(group, own, names, known)

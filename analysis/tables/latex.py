@@ -21,7 +21,7 @@ _WRAPPED = r"p{0.27\linewidth}p{0.2\linewidth}p{0.27\linewidth}r"
 
 def latex(table: Table) -> str:
     """Return a table as a LaTeX float, as wide as the page, that needs booktabs and nothing else."""
-    caption = escaped(f"{table.title}. {' '.join(table.sentences)}")
+    caption = escaped(f"{table.title}. {table.sentence}")
     lines = [r"\begin{table*}", r"  \centering", r"  \footnotesize", rf"  \caption{{{caption}}}"]
     body = []
     for line in table.lines:
@@ -32,7 +32,7 @@ def latex(table: Table) -> str:
     headings = [_HEADINGS.get(name, escaped(name)) for name, _ in table.columns]
     lines += _tabular("".join("r" if number else "l" for _, number in table.columns), headings, body)
     notes = [rf"\textsuperscript{{{letter(i)}}} {escaped(text)}." for i, text in enumerate(table.footnotes)]
-    lines += _paragraphs([*notes, *map(escaped, table.remarks)])
+    lines += _paragraphs([*notes, escaped(" ".join(table.explained)), *map(escaped, table.remarks)])
     if table.context:
         rows = [
             _row([*map(escaped, cells[:3]), f"${cells[3]}$".replace("±", r"\pm")])

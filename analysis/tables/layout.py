@@ -52,10 +52,14 @@ class Line:
 
 @dataclass
 class Table:
-    """One table: a title, sentences below it, columns (name, whether of numbers), rows, notes, other papers' rows."""
+    """One table: a caption of a title and a sentence, columns (name, whether of numbers), rows.
+
+    Below it stand footnotes of rows, sentences that explain columns, remarks, and other papers' rows.
+    """
 
     title: str
-    sentences: list[str]
+    sentence: str
+    explained: list[str]
     columns: list[tuple[str, bool]]
     lines: list[Line] = field(default_factory=list)
     footnotes: list[str] = field(default_factory=list)
@@ -81,7 +85,8 @@ def lay_out(rows: Sequence[TableRow], left_out: Sequence[str], context: Sequence
         columns.append(("ELBO" if bound == "elbo" else _heading(rows, bound), True))
         columns += [(f"{_bound(bound)}, bits/dim", True)] if _in_bits(rows) else []
     columns += [("weights", True)] if weights else []
-    table = Table(", ".join(title), _sentences(rows, bounds), columns, context=list(context))
+    sentence, *explained = _sentences(rows, bounds)
+    table = Table(", ".join(title), sentence, explained, columns, context=list(context))
     best = _best(rows)
     most = max(len(row.seeds) for row in rows)
     one_choice = {name: _one_choice(rows, name) > 0 for name in bounds}
@@ -167,7 +172,7 @@ def _width(value: float, digits: int) -> str:
 
 
 def _sentences(rows: Sequence[TableRow], bounds: Sequence[str]) -> list[str]:
-    """Say what the numbers are: only what is there is explained."""
+    """Say what the numbers are, first of all: only what is there is explained."""
     shown = [value for row in rows for name in ("elbo", *bounds) if (value := row.numbers[name])]
     spread = " ± standard deviation over seeds, where there are several" if any(value.n > 1 for value in shown) else ""
     sentences = [f"Unsmoothed models, in nats per image: mean over seeds{spread}."]

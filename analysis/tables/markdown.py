@@ -12,14 +12,14 @@ from analysis.tables.quoted import CAVEAT
 
 def markdown(table: Table) -> str:
     """Return a table as markdown that also reads well as it is: a paragraph, a pipe table, a list of notes."""
-    parts = [f"**{_marked(table.title)}.** {_marked(' '.join(table.sentences))}"]
+    parts = [f"**{_marked(table.title)}.** {_marked(table.sentence)}"]
     body = [[_marked_cell(cell) for cell in line.cells] for line in table.lines]
     for cells, line in zip(body, table.lines, strict=True):
         column = method_column(table)
         cells[column] += "".join(f" [{letter(mark)}]" for mark in line.marks)
     parts.append(_pipes([name for name, _ in table.columns], body, [number for _, number in table.columns]))
     notes = [f"[{letter(i)}] {_marked(text)}." for i, text in enumerate(table.footnotes)]
-    notes += map(_marked, table.remarks)
+    notes += map(_marked, [*table.explained, *table.remarks])
     parts += ["\n".join(f"- {note}" for note in notes)] if notes else []
     if table.context:
         rows = [[_marked(cell) for cell in quoted_cells(row)] for row in table.context]

@@ -110,7 +110,7 @@ def test_four_models_have_room_for_the_words(tmp_path: Path, write: Make) -> Non
     figure = draw_phase_transition(frame)
     figure.draw_without_rendering()
     boxes = sorted((legend.get_window_extent() for legend in figure.legends), key=lambda box: box.x0)
-    assert len(boxes) == 4
+    assert len(boxes) == 5
     assert all(one.x1 <= other.x0 for one, other in pairwise(boxes))
     assert boxes[-1].x1 <= figure.bbox.x1
 

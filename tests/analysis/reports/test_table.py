@@ -174,7 +174,7 @@ def test_the_highest_elbo_is_marked_with_all_that_overlap_with_it(make_frame: Ma
     marked = best(laid)
     assert marked.pop("ELBO") == [True, True, True, False]
     assert not any(any(each) for each in marked.values())
-    assert "Bold: the highest mean ELBO, and those whose ± overlaps with its own" in " ".join(laid.sentences)
+    assert "Bold: the highest mean ELBO, and those whose ± overlaps with its own" in " ".join(laid.explained)
 
 
 def test_an_elbo_that_nothing_reaches_is_marked_alone(make_frame: MakeFrame) -> None:
@@ -189,13 +189,13 @@ def test_too_few_seeds_mark_nothing_and_say_so(make_frame: MakeFrame) -> None:
     )
     laid = laid_out(frame)
     assert not any(any(each) for each in best(laid).values())
-    assert laid.sentences[-1] == "No ELBO is marked as the best: that takes 3 seeds in every row."
+    assert laid.explained[-1] == "No ELBO is marked as the best: that takes 3 seeds in every row."
 
 
 def test_a_single_row_is_no_best(make_frame: MakeFrame) -> None:
     laid = laid_out(make_frame(rhos=(1.0,), seeds=(0, 1, 2)))
     assert not any(any(each) for each in best(laid).values())
-    assert not any("Bold" in sentence or "best" in sentence for sentence in laid.sentences)
+    assert not any("Bold" in sentence or "best" in sentence for sentence in laid.explained)
 
 
 def test_static_and_dynamic_and_sources_are_tables_of_their_own(make_results: Make, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_rows_say_what_differs_and_the_title_what_is_shared(make_results: Make, 
     assert column(laid, "steps") == ["3,000", "3,000", "3,000", "90,000"]
     content = configurations(gather([tmp_path]).frame)[0].curve.content
     assert laid.title == f"mnist:embedded, content {content}, static binarisation, mlp2x4h8, lr 0.001"
-    assert "KL annealing a:b: weight 0 for a steps, then linearly up to 1 over b steps." in laid.sentences
+    assert "KL annealing a:b: weight 0 for a steps, then linearly up to 1 over b steps." in laid.explained
 
 
 def test_what_a_reader_must_know_of_a_row_is_a_footnote(make_frame: MakeFrame) -> None:
@@ -305,7 +305,7 @@ def test_images_of_the_bound_are_in_the_heading_or_per_row(make_frame: MakeFrame
     frame = make_frame(rhos=(0.8, 1.0), seeds=(0, 1))
     laid = laid_out(frame)
     assert [name for name, _ in laid.columns][-1] == "L_100 on 500 images"
-    assert "KL and ELBO are on all test images, L_k on so many of them" in " ".join(laid.sentences)
+    assert "KL and ELBO are on all test images, L_k on so many of them" in " ".join(laid.explained)
     frame.loc[frame["rho"] == 0.8, "ll_examples"] = 10_000
     assert footnotes(laid_out(frame)) == [
         [f"L_100 on {count} images: not to be compared with that on others"] for count in ("500", "10,000")
@@ -379,7 +379,8 @@ def test_spreads_and_errors_are_explained_only_where_there_are_any(make_frame: M
         (frame.assign(ll_100_se=math.nan), [True, False, True]),
         (bare, [True, False, False]),
     ):
-        said = " ".join(laid_out(given).sentences)
+        laid = laid_out(given)
+        said = " ".join([laid.sentence, *laid.explained])
         assert [each in said for each in ("± standard deviation", "In brackets", "L_k on so many")] == words
 
 
@@ -402,12 +403,16 @@ def small(make_frame: MakeFrame) -> pd.DataFrame:
 
 CAPTION = (
     "mnist:embedded, content 374c5a2c, static binarisation, mlp2x4h8, batch 100, lr 0.001",
-    "Unsmoothed models, in nats per image: mean over seeds ± standard deviation over seeds, where there are several. "
+    "Unsmoothed models, in nats per image: mean over seeds ± standard deviation over seeds, where there are several.",
+)
+EXPLAINED = (
     "KL and ELBO are on all test images, L_k on so many of them, chosen at random once for all rows and seeds: it may "
-    "lie below the ELBO, or below an L_k of smaller k on other images. In brackets: standard error of L_k over its "
-    "images, which more seeds do not reduce; it is common to rows on the same images and says nothing of their "
-    "differences. Active units (variance of the posterior mean over images above 0.01) of each layer from top to "
-    "bottom, median over seeds. No ELBO is marked as the best: that takes 3 seeds in every row.",
+    "lie below the ELBO, or below an L_k of smaller k on other images.",
+    "In brackets: standard error of L_k over its images, which more seeds do not reduce; it is common to rows on the "
+    "same images and says nothing of their differences.",
+    "Active units (variance of the posterior mean over images above 0.01) of each layer from top to bottom, median "
+    "over seeds.",
+    "No ELBO is marked as the best: that takes 3 seeds in every row.",
 )
 
 MARKDOWN = f"""\
@@ -420,6 +425,10 @@ MARKDOWN = f"""\
 
 - [a] KL annealing not finished: its weight had reached 0.5 at the last step.
 - [b] 1 seed, where others have up to 2.
+- {EXPLAINED[0]}
+- {EXPLAINED[1]}
+- {EXPLAINED[2]}
+- {EXPLAINED[3]}
 - Cells without results are left out: 1 diverged.
 """
 
@@ -437,10 +446,12 @@ LATEX = r"""\begin{table*}
   \end{tabular}
   \par\smallskip{\footnotesize \textsuperscript{a} ANNEALING\par}
   \par\smallskip{\footnotesize \textsuperscript{b} 1 seed, where others have up to 2.\par}
+  \par\smallskip{\footnotesize EXPLAINED\par}
   \par\smallskip{\footnotesize Cells without results are left out: 1 diverged.\par}
 \end{table*}
 """
 LATEX = LATEX.replace("CAPTION", ". ".join(CAPTION).replace("±", r"$\pm$").replace("L_k", "$L_{k}$"))
+LATEX = LATEX.replace("EXPLAINED", " ".join(EXPLAINED).replace("L_k", "$L_{k}$"))
 LATEX = LATEX.replace("BEST", r"$-100.50 \pm 0.71$ & $-97.20 \pm 0.00\;(0.50)$ \\")
 LATEX = LATEX.replace("ANNEALING", "KL annealing not finished: its weight had reached 0.5 at the last step.")
 

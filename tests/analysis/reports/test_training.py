@@ -649,7 +649,8 @@ def test_more_rows_than_fit_are_said(trained: Make, tmp_path: Path) -> None:
     report = training_report(PlotRequest([tmp_path], formats=()))
     content = found_in(tmp_path)[0].configuration.curve.content
     assert report.notes[0] == (
-        f"a figure shows 4 pairs of data and model; left out: mnist:embedded {content}, static binarisation, mlp5x4h8; "
+        "this figure shows 4 pairs of data and model; left out: "
+        f"mnist:embedded {content}, static binarisation, mlp5x4h8; "
         f"mnist:embedded {content}, static binarisation, mlp6x4h8 (choose with --datasets, --models)"
     )
     assert len(report.table) == 6
