@@ -1,6 +1,6 @@
 """From results directories to figures: gather -> tidy frame -> summary frame -> figure, and the csv behind it.
 
-From Python: `read` and `read_histories` give frames, `transition`, `training` and `collapse` draw on axes.
+From Python: `read` and `read_histories` give frames, the functions of DRAWN draw them on axes.
 
 Nothing here loads torch or ray (`samples` alone loads torch, when it lets models draw), only command.py loads click,
 and nothing is unpickled: a results directory may come from someone else.
@@ -8,13 +8,20 @@ and nothing is unpickled: a results directory may come from someone else.
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DRAWN = ("transition", "training", "collapse")  # of analysis.door.on_axes
+DRAWN = {
+    **dict.fromkeys(("transition", "information"), "over_rho"),
+    **dict.fromkeys(("training", "drift"), "over_steps"),
+    **dict.fromkeys(("collapse", "scaling"), "over_sizes"),
+    "calibration": "against_exact",
+}
+"""Figures as functions `frame, ax=None -> Axes`, by the file of analysis/door that holds them."""
 
 
 def read(*directories: Path | str) -> pd.DataFrame:
@@ -41,7 +48,5 @@ def read_histories(*directories: Path | str) -> dict[str, pd.DataFrame]:
 def __getattr__(name: str) -> Any:
     """Load what draws when it is first used: matplotlib is large."""
     if name in DRAWN:
-        from analysis.door import on_axes
-
-        return getattr(on_axes, name)
+        return getattr(import_module(f"analysis.door.{DRAWN[name]}"), name)
     raise AttributeError(f"module 'analysis' has no attribute {name!r}")

@@ -127,6 +127,11 @@ def colour(index: int) -> tuple[float, float, float]:
     return red, green, blue
 
 
+def mark(index: int) -> dict[str, Any]:
+    """Return colour, marker and weight of the line of one of several curves."""
+    return {"color": colour(index), "marker": MARKERS[index % len(MARKERS)], "linewidth": 1.0}
+
+
 def sequential(share: float) -> tuple[float, float, float]:
     """Colour of a share in [0, 1] of a scale from light to dark, without what is too light to be seen on white."""
     red, green, blue, _ = mpl.colormaps["viridis"](0.88 * (1 - share))

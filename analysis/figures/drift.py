@@ -56,19 +56,20 @@ def draw_drift(
             figure.add_axes((x / width, y / height, WIDTH / width, HEIGHT / height)) for x, y in (first, second)
         )
         for i, curve in enumerate(drawn):
-            look: dict[str, Any] = {"color": style.colour(i), "marker": style.MARKERS[i], "linewidth": 1.0}
-            _draw_crossings(crossings, curve.rows, look)
-            _draw_exponents(growth, by_rho[curve.key], look)
-        _label(crossings, growth, table, exponents)
+            draw_crossings(crossings, curve.rows, style.mark(i))
+            draw_exponents(growth, by_rho[curve.key], style.mark(i))
+        set_crossings_axes(crossings, table)
+        set_exponents_axes(growth, exponents, WIDTH)
         handles = crossings.get_legend_handles_labels()[0]
         figure.legend(handles, labels, loc="lower left", frameon=False, borderpad=0, labelspacing=0.2)
     return figure
 
 
-def _draw_crossings(ax: Axes, rows: pd.DataFrame, look: dict[str, Any]) -> None:
+def draw_crossings(ax: Axes, rows: pd.DataFrame, look: dict[str, Any], label: str = "x") -> None:
+    """Draw after how many steps the curve of these rows of the drift table falls where, and where it goes."""
     steps, crossing = rows["step"].to_numpy(), rows["crossing"].to_numpy()
     errors = [crossing - rows["crossing_low"].to_numpy(), rows["crossing_high"].to_numpy() - crossing]
-    bars = ax.errorbar(steps, crossing, yerr=errors, label="x", elinewidth=0.8, **look)
+    bars = ax.errorbar(steps, crossing, yerr=errors, label=label, elinewidth=0.8, **look)
     bars.lines[0].set_gid("crossing")
     last = rows.iloc[-1]
     middle = last["extrapolated"]
@@ -77,21 +78,27 @@ def _draw_crossings(ax: Axes, rows: pd.DataFrame, look: dict[str, Any]) -> None:
     ax.errorbar([2 * steps[-1]], [middle], yerr=ends, elinewidth=0.8, **ahead)
 
 
-def _draw_exponents(ax: Axes, rows: pd.DataFrame, look: dict[str, Any]) -> None:
+def draw_exponents(ax: Axes, rows: pd.DataFrame, look: dict[str, Any], label: str = "x") -> None:
+    """Draw the exponents of one curve over rho, where there is KL enough for a ratio."""
     kept = rows[rows["kl_per_unit"] >= LEAST_KL]
     middle = kept["exponent"]
     errors = [middle - kept["exponent_low"], kept["exponent_high"] - middle]
-    ax.errorbar(kept["rho"], middle, yerr=errors, elinewidth=0.8, **look)
+    ax.errorbar(kept["rho"], middle, yerr=errors, label=label, elinewidth=0.8, **look)
 
 
-def _label(crossings: Axes, growth: Axes, table: pd.DataFrame, exponents: pd.DataFrame) -> None:
+def set_crossings_axes(ax: Axes, table: pd.DataFrame) -> None:
+    """Give the axes of crossings the steps of the drift table, and beyond them the limit."""
     steps = sorted({int(step) for step in table["step"]})
-    crossings.set_xscale("log")
-    crossings.xaxis.set_major_locator(FixedLocator([*steps, 2 * steps[-1]]))
-    crossings.xaxis.set_minor_locator(NullLocator())
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(FixedLocator([*steps, 2 * steps[-1]]))
+    ax.xaxis.set_minor_locator(NullLocator())
     names = {step: f"{step:,}" for step in steps} | {2 * steps[-1]: "1/T → 0"}
-    crossings.xaxis.set_major_formatter(FuncFormatter(lambda value, _: names.get(round(value), "")))
-    crossings.set(xlabel="training steps T", ylabel="ρ at 0.05 nats\nper unit")
-    growth.axhspan(-SETTLED, SETTLED, color="0.9", linewidth=0, zorder=0)
-    set_rho_axis([growth], exponents["rho"].tolist(), WIDTH)
-    growth.set(xlabel="OU correlation ρ", ylabel="growth exponent\nof the top KL")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: names.get(round(value), "")))
+    ax.set(xlabel="training steps T", ylabel="ρ at 0.05 nats\nper unit")
+
+
+def set_exponents_axes(ax: Axes, exponents: pd.DataFrame, inches: float) -> None:
+    """Give the axes of exponents, so many inches wide, the rho axis and the band of what has settled."""
+    ax.axhspan(-SETTLED, SETTLED, color="0.9", linewidth=0, zorder=0)
+    set_rho_axis([ax], exponents["rho"].tolist(), inches)
+    ax.set(xlabel="OU correlation ρ", ylabel="growth exponent\nof the top KL")

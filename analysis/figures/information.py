@@ -69,7 +69,7 @@ def draw_information(table: pd.DataFrame, group: Sequence[Curve], *, paper: Pape
                 top = head + place * (_ROW + _GAP)
                 box = (left / width, 1 - (top + _ROW) / height, inches / width, _ROW / height)
                 ax = figure.add_axes(box, label=f"{i} layer {layer}")
-                _draw(ax, rows[rows["layer"] == layer])
+                draw_layer(ax, rows[rows["layer"] == layer])
                 ax.tick_params(axis="x", which="both", labelbottom=layer == 1)
                 if i == 0:
                     ax.set_ylabel(f"layer {layer}\n(nats)", linespacing=1.1)
@@ -86,7 +86,7 @@ def curves_drawn(group: Sequence[Curve], paper: Paper = DEFAULT) -> list[Curve]:
     return list(group)[: MAX_CURVES // 2 if paper.width == "column" else MAX_CURVES]
 
 
-def _draw(ax: Axes, rows: pd.DataFrame) -> None:
+def draw_layer(ax: Axes, rows: pd.DataFrame) -> None:
     """Draw one layer: the KL, and beneath it the three regions."""
     rho = rows["rho"].to_numpy()
     kl, low, high = (rows[f"{name}_median"].to_numpy() for name in ("kl_from_here", "info", "info_high"))

@@ -30,7 +30,7 @@ def draw_scaling(table: pd.DataFrame, *, paper: Paper = DEFAULT) -> Figure:
     """Draw `scaling_table`: two panels abreast in a column, four on a page; raises ValueError for an empty one."""
     if table.empty:
         raise ValueError("nothing to draw: no cell is complete")
-    groups = list(table.groupby(["dataset", "source", "ou_samples", "steps"], sort=True))
+    groups = groups_of(table)
     width = paper.inches("column")
     title, across = paper.titled(TITLE, width), 2 if width == style.COLUMN_INCHES else 4
     rows_of_panels = len(PANELS) // across
@@ -43,25 +43,36 @@ def draw_scaling(table: pd.DataFrame, *, paper: Paper = DEFAULT) -> Figure:
             down = rows_of_panels - 1 - i // across
             left, bottom = 0.72 + (width - 0.03) / across * (i % across), foot + down * (side + gap)
             axes[name] = figure.add_axes((left / width, bottom / height, 0.88 / width, side / height))
-            _label(axes[name], name, table, lowest=down == 0)
-        for i, (_, rows) in enumerate(groups):
-            look: dict[str, Any] = {"color": style.colour(i), "marker": style.MARKERS[i % len(style.MARKERS)]}
+            set_panel_axes(axes[name], name, table, lowest=down == 0)
+        for i, (label, rows) in enumerate(groups):
             for name, ax in axes.items():
-                _draw(ax, rows.sort_values("units"), name, look)
-        labels = [f"{style.plain(f'{d}:{s}')}, K = {k}, {steps:,} steps" for (d, s, k, steps), _ in groups]
+                draw_panel(ax, rows, name, style.mark(i), label)
         handles = axes["kl_per_unit"].get_legend_handles_labels()[0]
-        figure.legend(handles, labels, loc="lower left", frameon=False, borderpad=0, labelspacing=0.2)
+        figure.legend(
+            handles, [label for label, _ in groups], loc="lower left", frameon=False, borderpad=0, labelspacing=0.2
+        )
     return figure
 
 
-def _draw(ax: Axes, rows: pd.DataFrame, name: str, look: dict[str, Any]) -> None:
+def groups_of(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return the rows of each line, by units, with what the line is called."""
+    groups = table.groupby(["dataset", "source", "ou_samples", "steps"], sort=True)
+    return [
+        (f"{style.plain(f'{data}:{source}')}, K = {K}, {steps:,} steps", rows.sort_values("units"))
+        for (data, source, K, steps), rows in groups
+    ]
+
+
+def draw_panel(ax: Axes, rows: pd.DataFrame, name: str, look: dict[str, Any], label: str) -> None:
+    """Draw one quantity of one line with its intervals."""
     middle = rows[name]
     errors = [(middle - rows[f"{name}_low"]).fillna(0), (rows[f"{name}_high"] - middle).fillna(0)]
-    bars = ax.errorbar(rows["units"], middle, yerr=errors, label=name, elinewidth=0.8, linewidth=1.0, **look)
+    bars = ax.errorbar(rows["units"], middle, yerr=errors, label=label, elinewidth=0.8, **look)
     bars.lines[0].set_gid(name)
 
 
-def _label(ax: Axes, name: str, table: pd.DataFrame, lowest: bool) -> None:
+def set_panel_axes(ax: Axes, name: str, table: pd.DataFrame, lowest: bool = True) -> None:
+    """Give the axes of a quantity its name and the units of the table; those of the lowest are named."""
     units = sorted({int(value) for value in table["units"]})
     ax.set_xscale("log")
     ax.set_xlim(units[0] / 1.3, units[-1] * 1.3)

@@ -18,6 +18,7 @@ from analysis.frames.configurations import configurations
 from analysis.frames.curves import curves
 from analysis.phase.transition_panels import ALONE
 from analysis.summaries.depth_width import active_units
+from analysis.summaries.information import evaluated, information_table, rows_of
 from analysis.summaries.summary import summarise
 from analysis.words.curves import apart_in_words
 from analysis.words.methods import words_of
@@ -37,6 +38,16 @@ HOVER = {
     "info_top": "information at least {:.2f} nats",
     "info_top_high": "and at most {:.2f} nats",
     "ll_100": "L_100 {:.2f} nats",
+}
+INFORMATION = "What each layer knows about the image"
+ESTIMATES = (
+    "Solid, with markers: KL of the layer and those above, the most that it can know. Information about the image lies "
+    "between the dotted line, the lower estimate, and the dashed one, the upper."
+)
+QUANTITIES = {
+    "kl_from_here": ("KL from here up", "solid", "lines+markers"),
+    "info_high": ("at most", "dash", "lines"),
+    "info": ("at least", "dot", "lines"),
 }
 MOST_CURVES, MOST_MAPS = 40, 4
 PANEL_PIXELS = 210
@@ -153,6 +164,35 @@ def collapse(frame: pd.DataFrame) -> Chart | None:
             "title": {"text": f"width at ρ = {rho:g}"},
         }
     return Chart("collapse", "Active top units over depth and width", figure)
+
+
+def information(frame: pd.DataFrame) -> Chart | None:
+    """Chart what each layer knows about the image over rho, medians over seeds, a panel for each layer from the top."""
+    known = [curve for curve in curves(frame) if len(evaluated(curve))]
+    if not known:
+        return None
+    table, shown = information_table(known), known[:MOST_CURVES]
+    depth = max(curve.model.depth for curve in shown)
+    labels = {f"layer {layer}": f"layer {layer} (nats)" for layer in range(depth, 0, -1)}
+    chart = Chart("information", INFORMATION, _figure(list(labels), "OU correlation ρ", labels))
+    chart.notes = [ESTIMATES, *_beyond(len(known))]
+    for i, (curve, name) in enumerate(zip(shown, map(", ".join, apart_in_words(shown)), strict=True)):
+        rows, traces = rows_of(table, curve), []
+        for panel, layer in enumerate(range(depth, 0, -1)):
+            own = rows[rows["layer"] == layer]
+            for quantity, (words, dash, mode) in QUANTITIES.items():
+                traces.append(len(chart.figure["data"]))
+                look = _look(i)
+                chart.figure["data"].append(
+                    {
+                        **{"x": [float(rho) for rho in own["rho"]], "y": _numbers(own[f"{quantity}_median"])},
+                        **{**look, **_place(panel), "mode": mode, "name": safe(name)},
+                        "line": {**look["line"], "dash": dash},
+                        "hovertemplate": f"ρ = %{{x}}: {words} %{{y:.3f}} nats<br>{safe(name)}<extra></extra>",
+                    }
+                )
+        chart.entries.append(_entry(i, name, traces))
+    return chart
 
 
 def _figure(panels: Sequence[str], x: str, labels: Mapping[str, str] = ALONE) -> dict[str, Any]:

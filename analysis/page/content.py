@@ -67,6 +67,7 @@ def content_of(
     ledgers = [Ledger(directory) for directory in directories]
     made = [
         charts.transition(trained) if len(trained) else None,
+        charts.information(trained) if len(trained) else None,
         charts.training(frame, found),
         charts.collapse(frame) if (frame["state"] == "complete").any() else None,
     ]

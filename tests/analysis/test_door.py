@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import analysis
+import cli
 from analysis.frames.gather import GatherError
+from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger
 
@@ -101,6 +105,89 @@ def test_training_draws_every_history(results: Path) -> None:
     assert len(ax.lines) == 4
     assert all(list(line.get_ydata()) == [-9.0, -8.0, -7.5] for line in ax.lines)
     assert analysis.read_histories(results) == {}
+
+
+FINE = (0.0, 0.5, *np.round(np.arange(0.8, 1.005, 0.02), 3).tolist())
+
+
+def labels(ax: Axes) -> list[str]:
+    legend = ax.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_drift_draws_crossings_over_steps_and_exponents_over_rho(
+    make_results: Make, kinked_kl: Callable[[Cell], float], tmp_path: Path
+) -> None:
+    """KL (1 - 200 / T): from 2,000 to 4,000 steps every KL grows by 0.95 / 0.9."""
+
+    def history(cell: Cell) -> list[dict[str, float]]:
+        steps = (500, 1000, 2000, 4000)
+        return [{"step": s, "elbo": -100.0, "kl_top": kinked_kl(cell) * (1 - 200 / s)} for s in steps]
+
+    train = TrainSpec(4000)
+    make_results(tmp_path, rhos=FINE, seeds=(0, 1, 2), train=train, top_kl=kinked_kl, history=history)
+    frame, histories = analysis.read(tmp_path), analysis.read_histories(tmp_path)
+    ax = analysis.drift(frame, histories)
+    (line,) = [line for line in ax.lines if line.get_gid() == "crossing"]
+    assert list(np.asarray(line.get_xdata())) == [500, 1000, 2000, 4000]
+    assert labels(ax) == ["mnist:embedded"]
+    exponents = np.asarray(analysis.drift(frame, histories, "exponent").lines[0].get_ydata(), dtype=float)
+    np.testing.assert_allclose(exponents, np.log2(0.95 / 0.9), rtol=1e-6)
+    with pytest.raises(ValueError, match="panel: 'kl' is not allowed; it must be crossing, exponent"):
+        analysis.drift(frame, histories, "kl")
+    with pytest.raises(ValueError, match="no cell has a history that reaches back"):
+        analysis.drift(frame, {})
+
+
+def test_scaling_divides_by_units(make_results: Make, kinked_kl: Callable[[Cell], float], tmp_path: Path) -> None:
+    make_results(tmp_path, models=("mlp2x4h8", "mlp2x8h8"), rhos=FINE, seeds=(0, 1, 2), top_kl=kinked_kl)
+    frame = analysis.read(tmp_path)
+    ax = analysis.scaling(frame)
+    (line,) = [line for line in ax.lines if line.get_gid() == "kl_per_unit"]
+    one, other = np.asarray(line.get_ydata(), dtype=float)
+    assert list(np.asarray(line.get_xdata())) == [4, 8]
+    assert one == pytest.approx(2 * other)
+    assert labels(ax) == ["mnist:embedded, K = 5, 3,000 steps"]
+    with pytest.raises(ValueError, match="panel: 'kl' is not allowed; it must be kl_per_unit"):
+        analysis.scaling(frame, "kl")
+
+
+def test_information_is_the_top_layer_unless_another_is_named(make_results: Make, tmp_path: Path) -> None:
+    make_results(tmp_path, seeds=(0, 1), top_kl=lambda cell: 3.0)
+    frame = analysis.read(tmp_path)
+    with pytest.raises(ValueError, match="hvae-sweep evaluate RESULTS --what information"):
+        analysis.information(frame)
+    numbers = {"info_1": 2.0, "info_1_high": 3.0, "info_2": 1.0, "info_2_high": 2.0, "info_top": 1.0}
+    frame = frame.assign(**numbers, info_examples=500, info_paths=8)
+    for layer, kl in ((None, 3.0), (2, 3.0), (1, 9.0)):
+        ax = analysis.information(frame, layer)
+        (line,) = [line for line in ax.lines if line.get_gid() == "kl"]
+        assert set(np.asarray(line.get_ydata(), dtype=float)) == {kl}
+    assert len(labels(ax)) == 4
+    with pytest.raises(ValueError, match="layer: 3 is not allowed; it must be from 1 to 2"):
+        analysis.information(frame, 3)
+
+
+def test_calibration_sets_measured_against_exact(tmp_path: Path) -> None:
+    """Coins are solved: what is drawn at an exact top KL is the measured one."""
+    from sweeps.options.calibration import coins
+
+    out = tmp_path / "results"
+    spec = ["rho", "--model", "linear0.6", "--datasets", str(coins(tmp_path)), "--rho", "0.6", "0.8", "1"]
+    words = [*spec, "--steps", "60", "--ll-examples", "0", "--out", str(out), "--plan-only"]
+    for arguments in (words, ["work", str(out)]):
+        assert CliRunner().invoke(cli.sweep, arguments, catch_exceptions=False).exit_code == 0
+    frame = analysis.read(out)
+    ax = analysis.calibration(frame, "kl")
+    (points,) = [line for line in ax.lines if line.get_gid() == "kl"]
+    assert sorted(np.asarray(points.get_ydata(), dtype=float)) == sorted(frame["kl_top"])
+    assert labels(ax) == ["one mode, λ/s² = 0.6"]
+    assert analysis.calibration(frame).get_xlabel() == "exact ρ of onset"
+    with pytest.raises(ValueError, match="panel: 'rho' is not allowed"):
+        analysis.calibration(frame, "rho")
+    with pytest.raises(ValueError, match="no linear model"):
+        analysis.calibration(frame.assign(family="mlp"))
 
 
 def test_importing_it_loads_neither_pandas_nor_matplotlib() -> None:

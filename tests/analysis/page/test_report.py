@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+import analysis
 import cli
 from analysis.page import charts
 from analysis.page.content import content_of
@@ -21,7 +22,7 @@ from analysis.page.render import render
 from analysis.reports.report import FILE, report
 from analysis.requests.plot_request import PlotRequest
 from hvae_core.spec import retained_variance
-from sweeps.grid.cell import Cell
+from sweeps.grid.cell import SCHEMA, Cell
 from sweeps.ledger.atomic_files import write_json
 from sweeps.ledger.ledger import Ledger
 
@@ -118,6 +119,31 @@ def test_the_other_axis_is_c_and_entries_have_all_traces(results: Path) -> None:
     assert sorted(listed) == list(range(len(data)))
     looks = {(trace["line"]["color"], trace["marker"]["symbol"]) for trace in data}
     assert len(looks) == len(transition["entries"]) == 2  # type: ignore[arg-type]
+
+
+def test_information_stands_between_its_estimates_layer_by_layer(results: Path) -> None:
+    """KL of the layer and those above it, the upper and the lower estimate: medians over seeds."""
+    ends = {"info_1": 2.0, "info_1_high": 4.0}
+    ends |= {f"info_{top}{end}": value for top in ("2", "top") for end, value in (("", 0.5), ("_high", 0.75))}
+    cells = [record.cell for record in Ledger(results).records(complete=True) if record.cell.dataset == "mnist"]
+    for cell in cells:
+        metrics = {f"{name}{end}": value for name, value in ends.items() for end in ("", "_se")}
+        metrics |= {f"info_{place}_gauss": 1.0 for place in ("1", "2", "top")}
+        facts = {"schema": SCHEMA, "cell_id": cell.id, "metrics": metrics, "paths": 8, "examples": 500, "asked": 500}
+        write_json(Ledger(results).cell_path(cell.id) / "eval-information.json", facts)
+    (chart,) = (chart for chart in written(results).charts if chart["name"] == "information")
+    traces = chart["figure"]["data"]  # type: ignore[index]
+    assert [entry["traces"] for entry in chart["entries"]] == [list(range(6))]  # type: ignore[attr-defined]
+    frame = analysis.read(results)
+    frame = frame[(frame["dataset"] == "mnist") & (frame["state"] == "complete")]
+    assert {trace["yaxis"] for trace in traces} == {"y", "y2"}
+    for trace in traces:
+        layers = ["kl_2"] if trace["yaxis"] == "y" else ["kl_1", "kl_2"]
+        kl = frame.assign(kl=frame[layers].sum(axis=1)).groupby("rho")["kl"].median()
+        low, high = (0.5, 0.75) if trace["yaxis"] == "y" else (2.0, 4.0)
+        expected = {"solid": list(kl), "dot": [low] * len(kl), "dash": [high] * len(kl)}
+        assert trace["y"] == pytest.approx(expected[trace["line"]["dash"]])
+        assert trace["x"] == list(kl.index)
 
 
 def test_no_text_of_a_directory_is_believed(results: Path) -> None:
