@@ -111,6 +111,7 @@ def main() -> None:
     parser.add_argument("--tf32", action="store_true", help="let the GPU round products to 10 bits")
     parser.add_argument("--steps", type=int, default=10, help="of each variant in each round")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--shapes", type=int, default=len(SHAPES), help="only the first so many")
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision("high" if given.tf32 else "highest")
@@ -118,7 +119,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, {given.device}, {'tf32' if given.tf32 else 'float32'}; time / floor")
     print(f"| M, C, H x W, B | floor, ms | {' | '.join(VARIANTS)} |")
     print("|---" * (2 + len(VARIANTS)) + "|")
-    for members, channels, side, batch in SHAPES:
+    for members, channels, side, batch in SHAPES[: given.shapes]:
         x = torch.randn(members, batch, channels, side, side, device=given.device, requires_grad=True)
         bound = (1 / (9 * channels)) ** 0.5
         weights = [

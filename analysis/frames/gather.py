@@ -6,10 +6,12 @@ is reported: averaging two trainings of one declared model would hide that somet
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import pandas as pd
 
@@ -21,6 +23,7 @@ from sweeps.ledger.atomic_files import is_finite
 from sweeps.ledger.ledger import Ledger, Record
 
 MAX_NOTES = 5
+NOTE_SECONDS = 5.0
 AT_FLOOR = 0.05  # a KL at most that share above the free-bits floor is held there
 RANK = {"complete": 0, "diverged": 1, "failed": 1, "pending": 2}
 
@@ -28,6 +31,9 @@ _TEXT = ("cell_id", "state", "family", "method", "device", *of_kind("text"))
 _COUNTS = ("depth", "width", "at_floor", "parameters", "pack_size", *of_kind("whole"))
 _OBJECTIVE = tuple(name for name in names("objective") if name != "rho")
 _ORDER = (*names("data"), "depth", "width", *names("model"), *_OBJECTIVE, *names("train"), "seed", "rho", "cell_id")
+
+
+Note: TypeAlias = Callable[[str], None]
 
 
 class GatherError(NothingError):
@@ -53,12 +59,16 @@ class _Merger:
     rows: dict[str, tuple[Path, dict[str, Any]]] = field(default_factory=dict)
     clashes: dict[tuple[Path, Path], list[str]] = field(default_factory=dict)
 
-    def add_all(self, directory: Path, damaged: list[str]) -> int:
+    def add_all(self, directory: Path, damaged: list[str], note: Note) -> int:
         """Add the cells of a directory, with a line to `damaged` on every file that is none; returns how many."""
-        records = list(_records(directory, damaged))
-        for record in records:
+        count, said = 0, time.monotonic()
+        for record in _records(directory, damaged):
             self.add(directory, _row(record, damaged) | _later(directory, record, damaged))
-        return len(records)
+            count += 1
+            if time.monotonic() - said > NOTE_SECONDS:
+                said = time.monotonic()
+                note(f"{directory}: {count:,} cells read")
+        return count
 
     def add(self, directory: Path, row: dict[str, Any]) -> None:
         known = self.rows.get(row["cell_id"])
@@ -77,13 +87,13 @@ class _Merger:
         ]
 
 
-def gather(directories: Sequence[Path]) -> Gathered:
+def gather(directories: Sequence[Path], note: Note = lambda line: None) -> Gathered:
     """Read every cell of the given results directories into one frame.
 
     A directory without cells of its own stands for the results directories one level below it. Metrics are in nats
     per example (elbo, recon, kl_*, ll_*), bits (bits_per_dim, of the ELBO where pixels have 256 levels), counts of
     units (au_*), parts of one (share_*) and seconds; those of cells that are not complete are missing. Rows are sorted
-    by data, model, objective and training settings, then seed and rho.
+    by data, model, objective and training settings, then seed and rho. `note` is told how far it is, every few seconds.
 
     Raises GatherError for a path that does not exist, is a file, cannot be read or holds no cells.
     """
@@ -97,7 +107,7 @@ def gather(directories: Sequence[Path]) -> Gathered:
         for directory in below:
             if directory.resolve() not in read:
                 lines: list[str] = []
-                read[directory.resolve()] = merger.add_all(directory, lines)
+                read[directory.resolve()] = merger.add_all(directory, lines, note)
                 notes.extend(shortened(lines, directory))
                 damaged.extend(lines)
         if not any(read[directory.resolve()] for directory in below):
@@ -107,16 +117,17 @@ def gather(directories: Sequence[Path]) -> Gathered:
     return Gathered(_frame([row for _, row in merger.rows.values()]), notes + merger.notes, directories_of)
 
 
-def columns(depth: int) -> list[str]:
+@cache
+def columns(depth: int) -> tuple[str, ...]:
     """Columns of the frame, in order, where the deepest model has that many stochastic layers."""
     layers = range(1, depth + 1)
-    return [
+    return (
         *("cell_id", "state", *COLUMNS, "elbo", "recon", "kl_total", "kl_top", *(f"kl_{i}" for i in layers)),
         *("au_top", *(f"au_{i}" for i in layers), *(f"au_path_{i}" for i in layers)),
         *("share_top", *(f"share_{i}" for i in layers)),
         *("at_floor", "ll_100", "ll_100_se", "ll_100_ess", "ll_examples", "baseline"),
         *("bits_per_dim", "parameters", "seconds", "pack_size", "device"),
-    ]
+    )
 
 
 def layers_at_floor(row: Mapping[str, Any] | pd.Series[Any]) -> list[int]:
@@ -224,8 +235,8 @@ def shortened(lines: Sequence[str], directory: Path) -> list[str]:
 
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     depth = max((row["depth"] for row in rows), default=0)
-    names = columns(depth)
-    names += sorted({n for row in rows for n in row} - set(names), key=_by_evaluation)
+    known = columns(depth)
+    names = [*known, *sorted({n for row in rows for n in row} - set(known), key=_by_evaluation)]
     frame = pd.DataFrame({name: _column(name, [row.get(name) for row in rows]) for name in names})
     return frame.sort_values(list(_ORDER), kind="stable", na_position="first", ignore_index=True, key=_sorted_by)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ class PlotRequest:
         from analysis.frames.gather import gather  # --help needs no pandas
         from analysis.frames.select import keep_only
 
-        gathered = gather(self.results)
+        gathered = gather(self.results, note=lambda line: print(line, file=sys.stderr, flush=True))
         return gathered, keep_only(gathered.frame, self.datasets, self.models, self.rhos)
 
     def trained_cells(self) -> tuple[pd.DataFrame, list[str]]:

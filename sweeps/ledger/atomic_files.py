@@ -52,9 +52,9 @@ def write_json(path: Path, value: object, durable: bool = True, staging: Path | 
 def read_json(path: Path) -> dict[str, Any] | None:
     """Read one JSON object; None where there is no file; raises DamagedFileError for anything else."""
     try:
-        if path.is_symlink():
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode):
             raise DamagedFileError(path, "is a symbolic link, which is not followed")
-        found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise DamagedFileError(path, "is no regular file")
         if found.st_size > MAX_BYTES:

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,10 +90,14 @@ def damaged_companions(path: Path, result: Mapping[str, Any]) -> Iterator[Damage
     files = result.get("files")
     for name in COMPANIONS:
         file, was = path / name, files.get(name) if isinstance(files, dict) else None
-        if not isinstance(was, dict) or not (file.is_symlink() or file.exists()):
+        if not isinstance(was, dict):
             continue
-        same = not file.is_symlink() and file.is_file() and file.stat().st_size == was.get("bytes")
-        if not same or (file.stat().st_size <= MAX_HASHED_BYTES and fingerprint(file.read_bytes()) != was):
+        try:
+            there = file.lstat()
+        except FileNotFoundError:
+            continue
+        same = stat.S_ISREG(there.st_mode) and there.st_size == was.get("bytes")
+        if not same or (there.st_size <= MAX_HASHED_BYTES and fingerprint(file.read_bytes()) != was):
             yield DamagedFileError(file, "is not the file that the cell's result was recorded with")
 
 

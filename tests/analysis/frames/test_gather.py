@@ -23,8 +23,8 @@ Make = Callable[..., list[Cell]]
 def test_columns_are_those_of_the_design(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path, models=("mlp1x4h8", "mlp3x4h8"), rhos=(0.5,))
     frame = gather([tmp_path]).frame
-    assert list(frame) == columns(3)
-    assert columns(2) == [
+    assert list(frame) == list(columns(3))
+    assert list(columns(2)) == [
         *("cell_id", "state", "dataset", "source", "checksum", "binarise", "model", "family", "depth", "width"),
         *("model_code", "latents"),  # of a user's own family; left out of what is written where there is none
         *("rho", "ou_samples", "smoothing", "method", "beta_top", "kl_anneal", "kl_weight", "free_bits", "iwae_k"),
@@ -54,7 +54,7 @@ def test_columns_are_those_of_the_design(make_results: Make, tmp_path: Path) -> 
 def test_declared_columns_are_those_of_the_cell(make_results: Make, tmp_path: Path) -> None:
     (cell,) = make_results(tmp_path, rhos=(0.5,), objective={"kl_anneal": (10, 20), "free_bits": 0.5})
     row = gather([tmp_path]).frame.iloc[0]
-    assert list(cell.row) == columns(0)[2 : 2 + len(cell.row)]
+    assert list(cell.row) == list(columns(0)[2 : 2 + len(cell.row)])
     assert {name: None if pd.isna(row[name]) else row[name] for name in cell.row} == cell.row
     assert row["cell_id"] == cell.id
 
@@ -250,3 +250,13 @@ def test_a_kl_at_its_free_bits_floor_is_counted(make_results: Make, tmp_path: Pa
 def test_an_unfinished_ramp_is_a_column(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path, rhos=(0.5,), objective={"kl_anneal": (1000, 8000)}, train=TrainSpec(3000))
     assert list(gather([tmp_path]).frame["kl_weight"]) == [0.25]
+
+
+def test_a_long_gather_says_how_far_it_is(make_results: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_results(tmp_path, rhos=(0.5, 0.9, 1.0))
+    said: list[str] = []
+    gather([tmp_path], note=said.append)
+    assert said == []
+    monkeypatch.setattr("analysis.frames.gather.NOTE_SECONDS", -1.0)
+    gather([tmp_path], note=said.append)
+    assert said == [f"{tmp_path}: {count} cells read" for count in (1, 2, 3)]
