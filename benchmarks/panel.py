@@ -1,4 +1,4 @@
-"""The panel of `gpu.sh` as csv and figure, with matplotlib alone: `python -m benchmarks.panel OUT` reads OUT/panel.json."""
+"""The panel of `gpu.sh` as csv and figure, with matplotlib alone: `python -m benchmarks.panel OUT`."""
 
 from __future__ import annotations
 
