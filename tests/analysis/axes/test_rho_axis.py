@@ -80,3 +80,17 @@ def test_scale_can_be_chosen_and_is_checked() -> None:
     assert axis([0, 0.5, 1], scale="stretched").get_xscale() == "function"
     with pytest.raises(ValueError, match="x_scale: 'log' is not allowed; it must be auto, linear, stretched"):
         axis(QUICK, scale="log")
+
+
+@pytest.mark.parametrize("rhos", [QUICK, [0.3, 0.9, 0.95, 0.97, 1], [i / 50 for i in range(51)], [0, 0.37, 0.61, 1]])
+@pytest.mark.parametrize("scale", ["linear", "stretched"])
+def test_labels_are_values_of_the_grid(rhos: Sequence[float], scale: str) -> None:
+    ticks = axis(rhos, scale=scale).get_xticks()
+    assert len(ticks) >= 3
+    assert all(min(abs(tick - rho) for rho in rhos) < 1e-9 for tick in ticks)
+
+
+def test_a_grid_of_long_numbers_has_round_labels() -> None:
+    """As c is, of round rho."""
+    ticks = axis([0.2 + 0.8 * (i / 20) ** 1.7 for i in range(21)], scale="linear").get_xticks()
+    assert all(round(tick, 2) == pytest.approx(tick) for tick in ticks)

@@ -368,3 +368,43 @@ def test_a_null_is_grey_behind_its_data_set_and_marks_no_critical_value(
     assert len(lines(figure.axes[0], "critical")) == 1
     assert any("null:mnist" in text for text in legend_texts(figure))
     assert_everything_is_inside_and_apart(figure)
+
+
+def test_models_share_one_legend_whose_rows_stand_level(
+    make_results: Callable[..., list[Cell]], tmp_path: Path, kinked_kl: TopKL
+) -> None:
+    """Data and settings are named once, the critical rho in a column of each model, the best ELBO once for its data."""
+    models = ("mlp2x4h8", "mlp3x4h8", "mlp2x8h8")
+    for k in (5, 9):
+        options: dict[str, Any] = {"datasets": BOTH, "models": models, "seeds": (0, 1, 2), "top_kl": kinked_kl}
+        make_results(tmp_path, objective={"ou_samples": k}, **options)
+    figure = draw_phase_transition(gather([tmp_path]).frame)
+    figure.draw_without_rendering()
+    (legend,) = [each for each in figure.legends if each.get_gid() == "legend"]
+    columns = [each for each in figure.legends if each.get_gid() == "column"]
+    assert sorted(column.get_title().get_text() for column in columns) == sorted(models)
+    names = [text.get_text() for text in legend.get_texts()]
+    assert len({name.strip() for name in names}) == len(names) == 4
+    for column in columns:
+        cells = column.get_texts()
+        assert len(cells) == 4
+        assert sum("best ELBO" in cell.get_text().replace("\n", " ") for cell in cells) == 2
+        for name, cell in zip(legend.get_texts(), cells, strict=True):
+            assert cell.get_window_extent().y1 == pytest.approx(name.get_window_extent().y1, abs=4)
+    assert_everything_is_inside_and_apart(figure)
+
+
+def test_a_column_of_a_paper_takes_two_models(make_frame: MakeFrame) -> None:
+    frame = make_frame(models=("mlp2x4h8", "mlp3x4h8", "mlp2x8h8"), rhos=(0.5, 0.9, 1.0))
+    figure = draw_phase_transition(frame, paper=Paper("column"))
+    assert len(panels(figure, "kl_top")) == 2
+    assert figure.get_size_inches()[0] == 3.35
+    assert_everything_is_inside_and_apart(figure)
+
+
+def test_crossovers_that_overlap_have_hatches_of_their_own(make_frame: MakeFrame) -> None:
+    frame = make_frame(datasets=BOTH, seeds=(0, 1, 2))  # sigmoids
+    ax = draw_phase_transition(frame).axes[0]
+    found = [band for band in ax.collections if band.get_gid() == "crossover"]
+    assert len(found) == 2
+    assert len({band.get_hatch() for band in found}) == 2

@@ -19,7 +19,7 @@ from analysis.axes import style
 from analysis.axes.paper import Paper
 from analysis.axes.rho_axis import stretch, unstretch
 from analysis.figures.training import TITLE, draw_training
-from analysis.figures.training_layout import ENDS, MAX_COLOURS, MAX_LOOKS, MAX_ROWS, Look, Looks, shares
+from analysis.figures.training_layout import ENDS, MAX_COLOURS, MAX_LOOKS, MAX_ROWS, Look, Looks, left_out, shares
 from analysis.frames.configurations import configurations
 from analysis.frames.gather import GatherError, gather
 from analysis.frames.histories import histories
@@ -561,6 +561,27 @@ def test_title_can_be_left_off_and_nothing_is_an_error(trained: Make, tmp_path: 
     assert without.get_figheight() < with_title.get_figheight()
     with pytest.raises(ValueError, match="no cell has a curve"):
         draw_training([])
+
+
+def test_rows_that_say_the_same_share_a_legend_and_a_scale(trained: Make, tmp_path: Path) -> None:
+    """Beside the first row on a page, beneath the last in a column."""
+    trained(tmp_path, datasets=("mnist:embedded", "glyphs:embedded"))
+    for width in ("column", "page"):
+        figure = draw_training(found_in(tmp_path), paper=Paper(width))
+        figure.draw_without_rendering()
+        assert len(panels(figure, "elbo")) == 2
+        (legend,) = figure.legends
+        lowest = min(ax.get_window_extent().y0 for ax in figure.axes)
+        assert (legend.get_window_extent().y1 < lowest) == (width == "column")
+
+
+def test_a_column_of_a_paper_takes_two_rows(trained: Make, tmp_path: Path) -> None:
+    trained(tmp_path, models=("mlp2x4h8", "mlp3x4h8", "mlp2x8h8"))
+    found, column = found_in(tmp_path), Paper("column")
+    assert len(panels(draw_training(found, paper=column), "elbo")) == 2
+    (note,) = left_out(found, column)
+    assert "this figure shows 2 pairs of data and model" in note
+    assert left_out(found) == []
 
 
 # the command ------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from sweeps.grid.sweep_spec import SweepSpec
 from sweeps.ledger.atomic_files import write_json
 from sweeps.ledger.claims import Claim
 from sweeps.ledger.ledger import Ledger, LedgerError, Pack
+from sweeps.ledger.pack_progress import Pace, checkpointed
 from sweeps.planning.pack_options import PackOptions
 from sweeps.planning.plan import plan_sweep, request_entry
 from sweeps.running.pack import run_pack, tidy
@@ -122,8 +123,13 @@ def test_a_stopped_pack_goes_on_to_the_same_bits(
     eager = replace(options, eval_every=4)
     assert run_pack(eager, packs[0], stop) == "stopped"
     assert {ledger.state(cell) for cell in packs[0].cells} == {"pending"}
-    assert list(ledger.pack_path(packs[0].id).glob("checkpoint-*"))
-    assert run_pack(eager, packs[0]) == "complete"
+    reached = checkpointed(ledger.pack_path(packs[0].id))
+    assert reached > 0
+    paces: list[Pace] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Pace, "write", lambda pace, folder: paces.append(pace))
+        assert run_pack(eager, packs[0]) == "complete"
+    assert {pace.resumed_at for pace in paces} == {reached}
     calm = Ledger(tmp_path / "calm")
     calm.root.mkdir()
     calm.add_request(request_entry(spec, packs, {}), spec.cells())
