@@ -65,13 +65,14 @@ def draw_information(table: pd.DataFrame, group: Sequence[Curve], *, paper: Pape
             left = _LEFT + i * (inches + _INNER)
             rows = rows_of(table, curve)
             axes = []
-            for place, layer in enumerate(range(curve.model.depth, 0, -1)):
-                top = head + place * (_ROW + _GAP)
+            named = max((other.model.depth for other in shown[:i]), default=0)  # layers that stand further left
+            for layer in range(curve.model.depth, 0, -1):
+                top = head + (depth - layer) * (_ROW + _GAP)
                 box = (left / width, 1 - (top + _ROW) / height, inches / width, _ROW / height)
                 ax = figure.add_axes(box, label=f"{i} layer {layer}")
                 draw_layer(ax, rows[rows["layer"] == layer])
                 ax.tick_params(axis="x", which="both", labelbottom=layer == 1)
-                if i == 0:
+                if layer > named:
                     ax.set_ylabel(f"layer {layer}\n(nats)", linespacing=1.1)
                 axes.append(ax)
             axes[0].set_title(name, pad=4, fontsize=style.SMALL_POINTS)

@@ -126,3 +126,17 @@ def test_everything_is_inside(make_results: Make, tmp_path: Path) -> None:
             assert figure.bbox.y0 <= box.y0
         assert not legend.overlaps(words)
         assert not any(legend.overlaps(box) for box in boxes[2:])
+
+
+def test_rows_are_layers_whatever_the_depth_of_a_column(make_results: Make, tmp_path: Path) -> None:
+    """A label stands beside panels of its own layer alone."""
+    cells = make_results(tmp_path, models=("mlp2x4h8", "mlp3x4h8"), rhos=RHOS)
+    evaluate(tmp_path, cells)
+    frame = gather([tmp_path]).frame.assign(info_3=1.0, info_3_high=2.0, info_3_gauss=1.5)
+    group = curves(frame)
+    figure = draw_information(information_table(group), group)
+    tops: dict[str, set[float]] = {}
+    for ax in figure.axes:
+        tops.setdefault(str(ax.get_label()).split(" ", 1)[1], set()).add(round(ax.get_position().y1, 6))
+    assert {layer: len(heights) for layer, heights in tops.items()} == {"layer 1": 1, "layer 2": 1, "layer 3": 1}
+    assert sorted(ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()) == [f"layer {i}\n(nats)" for i in (1, 2, 3)]
