@@ -13,9 +13,8 @@ from analysis.axes.rho_axis import set_rho_axis
 from analysis.critical.table import critical_table
 from analysis.door.own_axes import axes_of, inches_of, legend_above
 from analysis.figures.information import KNOWN, NOISE, OPEN, draw_layer
-from analysis.frames.baseline import blown_up_apart
 from analysis.frames.curves import curves
-from analysis.frames.matched_beta import on_rho_axis
+from analysis.frames.over_rho import over_rho
 from analysis.phase.transition_curves import draw_critical, draw_curve, draw_seeds, looks_of
 from analysis.phase.transition_panels import ALONE, NAMES
 from analysis.summaries.information import evaluated, information_table
@@ -31,7 +30,7 @@ def transition(frame: pd.DataFrame, panel: str = "kl", ax: Axes | None = None) -
     """
     if panel not in NAMES:
         raise ValueError(f"panel: {panel!r} is not allowed; it must be {', '.join(NAMES)}")
-    metric, trained = NAMES[panel], blown_up_apart(on_rho_axis(frame))
+    metric, trained = NAMES[panel], over_rho(frame)
     drawn = [curve for curve in curves(trained) if len(curve.complete)]
     if not drawn or metric not in trained or trained[metric].isna().all():
         raise ValueError(f"nothing to draw: no complete cell has {metric}")
@@ -40,14 +39,14 @@ def transition(frame: pd.DataFrame, panel: str = "kl", ax: Axes | None = None) -
     looks = looks_of(drawn)
     with style.paper_style():
         ax = axes_of(ax)
-        for curve, words in zip(drawn, apart_in_words(drawn), strict=True):
+        for place, (curve, words) in enumerate(zip(drawn, apart_in_words(drawn), strict=True)):
             look, before = looks[curve.key], len(ax.lines)
             draw_seeds({metric: ax}, curve.complete, look)
             draw_curve({metric: ax}, rows[curve.key], look)
             (line,) = [line for line in ax.lines[before:] if line.get_gid() == "median"]
             name = list(map(style.plain, words))
             if metric == "kl_top" and not look.behind:
-                draw_critical(ax, critical[curve.key], look)
+                draw_critical(ax, critical[curve.key], look, place)
                 name.append(critical_in_words({str(n): v for n, v in critical[curve.key].items()}))
             line.set_label(", ".join(name))
         rhos = sorted({float(rho) for curve in drawn for rho in curve.rows["rho"]})
@@ -63,7 +62,7 @@ def information(frame: pd.DataFrame, layer: int | None = None, ax: Axes | None =
     The line is KL_i + .. + KL_L, medians over seeds. Choose a curve by the rows of the frame. Raises ValueError where
     `hvae-sweep evaluate --what information` was not run, and for a layer that the model does not have.
     """
-    known = [curve for curve in curves(blown_up_apart(on_rho_axis(frame))) if len(evaluated(curve))]
+    known = [curve for curve in curves(over_rho(frame)) if len(evaluated(curve))]
     if not known:
         raise ValueError("nothing to draw: no cell has information; hvae-sweep evaluate RESULTS --what information")
     depth = known[0].model.depth

@@ -10,8 +10,7 @@ from analysis.axes import style
 from analysis.critical.scaling import PANELS, scaling_table
 from analysis.door.own_axes import axes_of, legend_above
 from analysis.figures.scaling import draw_panel, groups_of, set_panel_axes
-from analysis.frames.baseline import blown_up_apart
-from analysis.frames.matched_beta import on_rho_axis
+from analysis.frames.over_rho import over_rho
 from analysis.summaries.depth_width import active_units
 
 
@@ -49,7 +48,7 @@ def scaling(frame: pd.DataFrame, panel: str = "kl_per_unit", ax: Axes | None = N
     """
     if panel not in PANELS:
         raise ValueError(f"panel: {panel!r} is not allowed; it must be {', '.join(PANELS)}")
-    table = scaling_table(blown_up_apart(on_rho_axis(frame)))
+    table = scaling_table(over_rho(frame))
     if table.empty:
         raise ValueError("nothing to draw: no cell is complete")
     with style.paper_style():

@@ -11,10 +11,9 @@ from analysis.axes import style
 from analysis.critical.drift import drift_tables
 from analysis.door.own_axes import axes_of, inches_of, legend_above
 from analysis.figures.drift import MOST_CURVES, draw_crossings, draw_exponents, set_crossings_axes, set_exponents_axes
-from analysis.frames.baseline import blown_up_apart
 from analysis.frames.configurations import configurations
 from analysis.frames.curves import curves
-from analysis.frames.matched_beta import on_rho_axis
+from analysis.frames.over_rho import over_rho
 from analysis.phase.transition_panels import ALONE
 from analysis.words.curves import apart_in_words
 from analysis.words.methods import words_of
@@ -55,7 +54,7 @@ def drift(
     """
     if panel not in ("crossing", "exponent"):
         raise ValueError(f"panel: {panel!r} is not allowed; it must be crossing, exponent")
-    trained = blown_up_apart(on_rho_axis(frame))
+    trained = over_rho(frame)
     table, exponents = drift_tables(trained, histories)
     every = curves(trained)
     names = {curve.key: ", ".join(words) for curve, words in zip(every, apart_in_words(every), strict=True)}

@@ -92,16 +92,6 @@ def legend_of(
         legend = Legend(*panel_legend(groups[0], critical, best[0], inches - 2 * EDGE, HANDLE))
         legend.handles = [Line2D([], [], **looks[curve.key].drawn) for curve in groups[0]]
         return legend
-    return _models_legend(groups, critical, best, looks, inches)
-
-
-def _models_legend(
-    groups: Sequence[Sequence[Curve]],
-    critical: Mapping[Key, Mapping[str, Any]],
-    best: Sequence[Mapping[Key, float]],
-    looks: Mapping[Key, Look],
-    inches: float,
-) -> Legend:
     every = [curve for group in groups for curve in group]
     shared, own = curves_in_words(every)
     data = {curve.data for curve in every}

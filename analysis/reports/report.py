@@ -8,9 +8,8 @@ import pandas as pd
 
 from analysis.axes.paper import Paper
 from analysis.figures.samples import draw_samples, label_inches
-from analysis.frames.baseline import blown_up_apart
 from analysis.frames.gather import results_directories
-from analysis.frames.matched_beta import on_rho_axis
+from analysis.frames.over_rho import over_rho
 from analysis.page.content import content_of, png
 from analysis.page.render import render
 from analysis.reports.samples import let_draw
@@ -36,7 +35,7 @@ def report(request: PlotRequest, *, samples: bool = True, reload: bool = False) 
     """
     gathered, frame = request.gather()
     directories = [below for given in request.results for below in results_directories(given)]
-    trained = blown_up_apart(on_rho_axis(frame))
+    trained = over_rho(frame)
     notes = gathered.notes + untrained(frame)
     drawn, lines = _samples(frame, gathered.directories) if samples else (b"", [])
     content = content_of(frame, trained, directories, tables_of(frame), drawn, notes + lines)

@@ -87,14 +87,13 @@ class PlotRequest:
 
         Matched-beta cells stand on the rho axis, blown-up ones apart; raises GatherError where no cell is complete.
         """
-        from analysis.frames.baseline import blown_up_apart
-        from analysis.frames.matched_beta import on_rho_axis
+        from analysis.frames.over_rho import over_rho
         from analysis.words.incomplete import require_complete, untrained
 
         gathered, frame = self.gather()
         require_complete(frame)
         worse = untrained(frame)
-        frame = blown_up_apart(on_rho_axis(frame))
+        frame = over_rho(frame)
         require_complete(frame)
         return frame, gathered.notes + worse
 

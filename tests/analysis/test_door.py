@@ -62,6 +62,16 @@ def test_a_transition_has_the_medians(results: Path, panel: str, column: str) ->
         assert (r"$\rho_c$" in str(line.get_label())) == (panel == "kl")
 
 
+def test_critical_bands_that_coincide_stand_at_different_heights(
+    make_results: Make, kinked_kl: Callable[[Cell], float], tmp_path: Path
+) -> None:
+    make_results(tmp_path, datasets=("mnist:embedded", "glyphs:embedded"), top_kl=kinked_kl)
+    ax = analysis.transition(analysis.read(tmp_path))
+    tops = [band.get_paths()[0].get_extents().y1 for band in ax.collections if band.get_gid() == "bracket"]
+    assert len(tops) == 2
+    assert tops[0] > 1.05 * tops[1]
+
+
 def test_it_draws_on_the_axes_given_and_on_no_others(results: Path) -> None:
     frame = analysis.read(results)
     figure = Figure()

@@ -27,6 +27,7 @@ from analysis.figures.collapse import (
     ink_on,
     rhos_drawn,
 )
+from tests.analysis.boxes import assert_apart, assert_inside
 
 WORDS = ["mnist:embedded", "0a1b2c3d", "hidden 200", "K = 5", "100,000 steps", "1 seed"]
 FULL, FAILED, DIVERGED, PENDING, NOTHING = (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (0, 0, 0, 0)
@@ -298,13 +299,8 @@ def test_everything_is_inside_and_apart(
         boxes = [box for ax in figure.axes if (box := ax.get_tightbbox()) is not None]
         boxes += [legend.get_window_extent() for legend in figure.legends]
         boxes += [text.get_window_extent() for text in figure.texts if text.get_text()]
-        for box in boxes:
-            assert figure.bbox.x0 <= box.x0
-            assert box.x1 <= figure.bbox.x1
-            assert figure.bbox.y0 <= box.y0
-            assert box.y1 <= figure.bbox.y1
-        for one, other in itertools.combinations(boxes, 2):
-            assert not one.overlaps(other)
+        assert_inside(figure, boxes)
+        assert_apart(boxes)
 
 
 def test_names_from_results_are_made_safe_to_draw() -> None:

@@ -26,6 +26,7 @@ from analysis.phase.phase_transition import draw_phase_transition as draw
 from analysis.summaries.summary import summarise
 from hvae_core.spec import TrainSpec, retained_variance
 from sweeps.grid.cell import Cell
+from tests.analysis.boxes import assert_apart, assert_inside
 
 
 def draw_phase_transition(frame: pd.DataFrame, critical: pd.DataFrame | None = None, **settings: Any) -> Figure:
@@ -55,13 +56,8 @@ def assert_everything_is_inside_and_apart(figure: Figure) -> None:
     figure.draw_without_rendering()
     boxes = [legend.get_window_extent() for legend in figure.legends]
     axes = [box for ax in figure.axes if (box := ax.get_tightbbox()) is not None]
-    for box in [*boxes, *axes]:
-        assert figure.bbox.x0 <= box.x0
-        assert box.x1 <= figure.bbox.x1
-        assert figure.bbox.y0 <= box.y0
-        assert box.y1 <= figure.bbox.y1
-    for one, other in itertools.combinations(boxes, 2):
-        assert not one.overlaps(other)
+    assert_inside(figure, [*boxes, *axes])
+    assert_apart(boxes)
     for one, other in itertools.product(boxes, axes):
         assert not one.overlaps(other)
 

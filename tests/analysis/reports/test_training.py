@@ -29,6 +29,7 @@ from analysis.summaries.trajectories import COLUMNS, Trajectory, tabulate, traje
 from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger
+from tests.analysis.boxes import assert_apart, assert_inside
 
 Make = Callable[..., list[Cell]]
 Rows = list[dict[str, float | int]]
@@ -543,13 +544,8 @@ def test_everything_fits(trained: Make, tmp_path: Path, many: bool) -> None:
     axes = [box for ax in figure.axes if (box := ax.get_tightbbox()) is not None]
     boxes = [legend.get_window_extent() for legend in figure.legends]
     texts = [text.get_window_extent() for text in figure.texts]
-    for box in [*axes, *boxes, *texts]:
-        assert figure.bbox.x0 <= box.x0
-        assert box.x1 <= figure.bbox.x1
-        assert figure.bbox.y0 <= box.y0
-        assert box.y1 <= figure.bbox.y1
-    for one, other in itertools.combinations([*axes, *boxes, *texts], 2):
-        assert not one.overlaps(other)
+    assert_inside(figure, [*axes, *boxes, *texts])
+    assert_apart([*axes, *boxes, *texts])
 
 
 def test_title_can_be_left_off_and_nothing_is_an_error(trained: Make, tmp_path: Path) -> None:
