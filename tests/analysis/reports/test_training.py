@@ -569,6 +569,8 @@ def test_rows_that_say_the_same_share_a_legend_and_a_scale(trained: Make, tmp_pa
         (legend,) = figure.legends
         lowest = min(ax.get_window_extent().y0 for ax in figure.axes)
         assert (legend.get_window_extent().y1 < lowest) == (width == "column")
+        named = [ax.get_label() for ax in figure.axes if "steps" in ax.get_xlabel()]
+        assert named == (["kl_top"] * 2 if width == "column" else ["elbo", "kl_top"]), "beneath the panels, once"
 
 
 def test_a_column_of_a_paper_takes_two_rows(trained: Make, tmp_path: Path) -> None:

@@ -257,3 +257,18 @@ def test_linked_folders_and_pipes_are_not_read(ledger: Ledger, cell: Cell, other
     (ledger.root / "cells").symlink_to(ledger.root / "elsewhere")
     with pytest.raises(LedgerError, match="symbolic link"):
         list(ledger.records())
+
+
+@pytest.mark.parametrize("name", ["config.json", "result.json", "history.csv"])
+def test_a_link_is_followed_nowhere_whatever_lies_behind_it(
+    ledger: Ledger, cell: Cell, result: Make, tmp_path: Path, name: str
+) -> None:
+    """Behind it lies the very file that was recorded: a directory may come from somebody else."""
+    file = complete(ledger, cell, result) / name
+    elsewhere = tmp_path / f"elsewhere-{name}"
+    file.rename(elsewhere)
+    file.symlink_to(elsewhere)
+    damaged: list[str] = []
+    states = {record.cell.id: (record.state, record.damage) for record in ledger.records(damaged)}
+    assert any(str(file) in line for line in damaged)
+    assert cell.id not in states or states[cell.id][1], "and no result counts as undamaged"
