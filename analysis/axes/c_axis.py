@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from analysis.axes.legend import C_C
@@ -15,10 +17,19 @@ def on_c_axis(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return copies of a tidy frame, its summary and its critical values with c in the place of rho."""
     moved = critical.assign(**{name: _c(critical[name], critical) for name in PLACES})
-    low, high = (_c((critical["rho_crossing"] + sign * critical["rounding"]).clip(0, 1), critical) for sign in (-1, 1))
-    moved = moved.assign(rho_crossing=(low + high) / 2, rounding=(high - low) / 2)
-    moved = moved.assign(symbol=C_C)
+    moved = moved.assign(
+        **{name: _width(critical, name) for name in ("rounding", "widest")},
+        rho_crossing=_c(critical["rho_crossing"], critical),
+        symbol=C_C,
+    )
     return frame.assign(rho=_c(frame["rho"], frame)), summary.assign(rho=_c(summary["rho"], summary)), moved
+
+
+def _width(critical: pd.DataFrame, name: str) -> pd.Series[float]:
+    """Return a width about the crossing in units of c; an unknown one stays infinite."""
+    width = critical[name].astype("float64")
+    low, high = (_c((critical["rho_crossing"] + sign * width / 2).clip(0, 1), critical) for sign in (-1, 1))
+    return (high - low).where(width != math.inf, math.inf)
 
 
 def _c(rho: pd.Series[float], rows: pd.DataFrame) -> pd.Series[float]:

@@ -19,9 +19,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
+from analysis.axes.style import SMALL_POINTS
+
 STRETCH = 0.97
 SCALES = ("auto", "linear", "stretched")
 _NICE = (1, 0, 0.5, 0.9, 0.8, 0.95, 0.7, 0.2, 0.98, 0.6, 0.85, 0.3, 0.4, 0.1, 0.99, 0.97, 0.93, 0.96, 0.94)
+_DIGIT = 0.636 * SMALL_POINTS / 72  # inches of a digit of a tick's label
 
 
 def stretch(rho: Any) -> Any:
@@ -49,18 +52,16 @@ def set_rho_axis(axes: Sequence[Axes], rhos: Sequence[float], inches: float, sca
         raise ValueError(f"x_scale: {scale!r} is not allowed; it must be {', '.join(SCALES)}")
     grid = np.unique(rhos)
     stretched = scale == "stretched" or (scale == "auto" and is_crowded(rhos))
-    ends = stretch(grid[[0, -1]]) if stretched else grid[[0, -1]]
-    pad = 0.04 * (ends[1] - ends[0]) or 0.05
-    limits = np.array([ends[0] - pad, ends[1] + pad])
+    limits = _limits(grid, stretched)
     for ax in axes:
         if stretched:
             ax.set_xscale("function", functions=(stretch, unstretch))
         low, high = unstretch(limits) if stretched else limits
         ax.set_xlim(float(low), float(high))
         if stretched or len(grid) == 1 or not _odd(grid[1:-1]):
-            ax.xaxis.set_major_locator(FixedLocator(_ticks(grid, limits, inches, stretched)))
+            ax.xaxis.set_major_locator(FixedLocator(ticks_of(list(rhos), inches, stretched)))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
-        ax.xaxis.set_minor_locator(FixedLocator(grid.tolist()))
+        ax.xaxis.set_minor_locator(FixedLocator([] if _odd(grid[1:-1]) else grid.tolist()))
         ax.xaxis.set_minor_formatter(NullFormatter())
     return stretched
 
@@ -70,14 +71,35 @@ def _odd(values: Any) -> bool:
     return float(np.mean(np.round(values, 3) != values)) > 0.5 if len(values) else False
 
 
-def _ticks(grid: Any, limits: Any, inches: float, stretched: bool) -> list[float]:
+def _limits(grid: Any, stretched: bool) -> Any:
+    """Return the ends of an axis: of positions where it is stretched."""
+    ends = stretch(grid[[0, -1]]) if stretched else grid[[0, -1]]
+    pad = 0.04 * (ends[1] - ends[0]) or 0.05
+    return np.array([ends[0] - pad, ends[1] + pad])
+
+
+def ticks_of(rhos: Sequence[float], inches: float, stretched: bool) -> list[float]:
     """Choose values of the grid whose labels stay apart: the last and the first, round ones, and then the others."""
-    place = stretch if stretched else np.asarray
-    apart = 0.27 / inches * (limits[1] - limits[0])
+    grid = np.unique(rhos)
+    limits, place = _limits(grid, stretched), stretch if stretched else np.asarray
+    inch = (limits[1] - limits[0]) / inches
     round_ones = [value for value in _NICE if np.isclose(grid, value, rtol=0, atol=1e-9).any()]
     others = sorted((float(value) for value in grid if round(value, 3) == value), key=lambda value: len(f"{value:g}"))
     chosen: list[float] = []
     for value in (float(grid[-1]), float(grid[0]), *round_ones, *others):
-        if all(abs(place(value) - place(other)) >= apart for other in chosen):
+        if all(abs(place(value) - place(other)) >= _apart(value, other) * inch for other in chosen):
             chosen.append(value)
     return sorted(chosen)
+
+
+def _apart(value: float, other: float) -> float:
+    """Inches between the middles of two labels that leave a gap of a narrow letter."""
+    widths = [_DIGIT * sum(0.5 if sign == "." else 1 for sign in f"{each:.4g}") for each in (value, other)]
+    return sum(widths) / 2 + 0.05
+
+
+def rho_label(inches: float, stretched: bool) -> str:
+    """Name a rho axis of that many inches."""
+    if inches < 2.2:
+        return "ρ (stretched axis)" if stretched else "OU correlation ρ"
+    return f"OU correlation ρ{' (axis stretched towards 1)' if stretched else ''}"

@@ -138,10 +138,10 @@ def sequential(share: float) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def plain(text: str) -> str:
+def plain(text: str, most: int = MAX_NAME) -> str:
     """Make a name from a results directory safe to draw: no formulas, no control or missing glyphs, not too long."""
     known = "".join(c if ord(c) in _glyphs() and c.isprintable() else "?" for c in " ".join(text.split()))
-    short = known if len(known) <= MAX_NAME else known[: MAX_NAME - 1] + "…"
+    short = known if len(known) <= most else known[: most - 1] + "…"
     return short.replace("$", r"\$")
 
 

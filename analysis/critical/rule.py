@@ -17,12 +17,15 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from analysis.critical.jump import Jump, find_jump
-from analysis.critical.kink import LEAST_POINTS, Floats, Kink, Window, crossing, isotonic
+from analysis.critical.kink import LEAST_POINTS, ROUNDINGS, Floats, Kink, Window, crossing, isotonic
 from analysis.critical.seed_interval import COVERAGE, LEAST_SEEDS, t_quantile
 
 Kind: TypeAlias = Literal[
     "kink", "undecided", "jump", "crossover", "bracket", "flat", "coarse", "unbracketed", "few", "untrained"
 ]
+
+VALUES: tuple[Kind, ...] = ("kink", "undecided", "jump")
+"""Kinds that come with a value and an interval."""
 
 LEAST_FALL = 0.02  # nats per unit
 NAMED_LEVEL = 0.05  # nats per unit: the crossing that stands for a fall without a kink
@@ -62,7 +65,7 @@ class Estimate:
     @property
     def has_value(self) -> bool:
         """Whether there is a critical rho with an interval."""
-        return self.kind in ("kink", "undecided", "jump")
+        return self.kind in VALUES
 
     @property
     def apart(self) -> list[int]:
@@ -143,13 +146,13 @@ def in_words(found: Estimate, units: int, steps: int) -> str:
         case "kink":
             return f"{bulk}kink, width <= {found.gap:.3g}"
         case "undecided":
-            return f"{bulk}kink or crossover of width <= {found.widest:g}: cannot tell"
+            width = "of any width" if found.widest >= ROUNDINGS[-1] else f"of width <= {found.widest:g}"
+            return f"{bulk}kink or crossover {width}: cannot tell"
         case "jump":
             low, high = found.bracket
             return f"{bulk}{found.step:.3g} nats fall between {low:g} and {high:g}: a jump, or steeper than the grid"
         case "crossover":
-            beyond = ">= " if found.rounding == found.widest >= 0.08 else ""
-            return f"crossover of width {beyond}{found.rounding:g} at {steps:,} steps"
+            return f"crossover of width {_width(found)} at {steps:,} steps"
         case "bracket":
             low, high = found.bracket
             return f"{bulk}between {low:g} and {high:g}: an interval needs {LEAST_SEEDS} seeds"
@@ -163,6 +166,13 @@ def in_words(found: Estimate, units: int, steps: int) -> str:
             return f"too few rho values: {LEAST_POINTS} are needed"
         case "untrained":
             return "worse than independent pixels at every rho"
+
+
+def _width(found: Estimate) -> str:
+    """Say the width of a crossover: from the least rounding to the largest that the curve allows."""
+    if found.widest >= ROUNDINGS[-1]:
+        return f">= {found.rounding:g}"
+    return f"{found.rounding:g}" if found.rounding == found.widest else f"{found.rounding:g} to {found.widest:g}"
 
 
 def _bracket(rho: Floats, kink: Kink) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from analysis.frames.curves import CURVE, curves
 
 PANELS = ("kl_per_unit", "share_active", "rounding", "onset")
 NUMBERS = tuple(f"{name}{end}" for name in PANELS for end in ("", "_low", "_high"))
-COLUMNS = (*CURVE, "units", "n_rho", "n_seeds", *NUMBERS, "crossing", "kind")
+COLUMNS = (*CURVE, "depth", "units", "n_rho", "n_seeds", *NUMBERS, "crossing", "kind")
 
 
 def scaling_table(frame: pd.DataFrame) -> pd.DataFrame:
@@ -31,7 +31,7 @@ def scaling_table(frame: pd.DataFrame) -> pd.DataFrame:
 def _row(measured: Measured) -> dict[str, Any]:
     found, curve, units = measured.estimate(), measured.curve, measured.units
     row: dict[str, Any] = {**curve.declared, "units": units, "n_rho": len(measured.rho), "kind": found.kind}
-    row |= {"n_seeds": len(measured.seeds), "crossing": found.crossing}
+    row |= {"depth": curve.model.depth, "n_seeds": len(measured.seeds), "crossing": found.crossing}
     if not len(measured.rho):
         return row
     largest = measured.by_seed[:, int(measured.median.argmax())] / units

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.critical.kink import Floats
+from analysis.critical.kink import ROUNDINGS, Floats
 from analysis.critical.rule import Estimate, estimate, in_words
 from analysis.frames.baseline import below_baseline
 from analysis.frames.curves import CURVE, Curve, curves
 from hvae_core.spec import retained_variance
 
 NUMBERS = (
-    *("rho_critical", "interval90_low", "interval90_high", "grid_low", "grid_high", "c_critical", "rounding"),
+    *("rho_critical", "interval90_low", "interval90_high", "grid_low", "grid_high", "c_critical", "rounding", "widest"),
     *("resolution", "rho_crossing", "plateau", "residue", "active_most", "active_last"),
 )
 COLUMNS = (*CURVE, "n_rho", "n_seeds", *NUMBERS, "kind", "verdict", "seeds_apart")
@@ -83,7 +83,8 @@ def critical_row(measured: Measured) -> dict[str, Any]:
     row |= {"rho_critical": found.rho, "interval90_low": found.low, "interval90_high": found.high}
     row |= {"grid_low": found.bracket[0], "grid_high": found.bracket[1]}
     row |= {"c_critical": retained_variance(found.rho, curve["ou_samples"])}
-    row |= {"rounding": found.rounding, "resolution": found.gap, "rho_crossing": found.crossing}
+    row |= {"rounding": found.rounding, "widest": math.inf if found.widest >= ROUNDINGS[-1] else found.widest}
+    row |= {"resolution": found.gap, "rho_crossing": found.crossing}
     row |= {"plateau": float(measured.median.max()) if some else math.nan}
     row |= {"residue": float(measured.median[-1]) if some else math.nan}
     row |= {"active_most": measured.active_most, "active_last": measured.active_last}

@@ -76,7 +76,7 @@ def information(frame: pd.DataFrame, layer: int | None = None, ax: Axes | None =
         set_rho_axis([ax], [float(rho) for rho in table["rho"].unique()], inches_of(ax))
         ax.set(xlabel="OU correlation ρ", ylabel=f"layer {layer} of {depth} (nats)")
         handles = [Line2D([], [], color="0.1", marker="o"), *(Patch(facecolor=c) for c in (KNOWN, OPEN, NOISE))]
-        names = ["KL of this layer and those above", "about the image", "undecided", "noise"]
+        names = ["KL of this layer and those above", "about the image, at least", "undecided", "noise, at least"]
         for handle, name in zip(handles, names, strict=True):
             handle.set_label(name)
         legend_above(ax, handles, style.plain(curve_in_words(known[0])))

@@ -10,7 +10,15 @@ from matplotlib.axes import Axes
 from analysis.axes import style
 from analysis.critical.drift import drift_tables
 from analysis.door.own_axes import axes_of, inches_of, legend_above
-from analysis.figures.drift import MOST_CURVES, draw_crossings, draw_exponents, set_crossings_axes, set_exponents_axes
+from analysis.figures.drift import (
+    MOST_CURVES,
+    draw_crossings,
+    draw_exponents,
+    look_of,
+    set_crossings_axes,
+    set_exponents_axes,
+)
+from analysis.figures.training_layout import GREY, Look, Looks
 from analysis.frames.configurations import configurations
 from analysis.frames.curves import curves
 from analysis.frames.over_rho import over_rho
@@ -24,21 +32,25 @@ def training(
 ) -> Axes:
     """Draw kl_top or elbo on validation images over the steps, one line for each cell that has a history.
 
+    Many rho values run from light to dark; several data sets and models differ in their dashes.
     `histories` are tables by cell id, as `analysis.read_histories` gives them. Raises ValueError where there are none.
     """
     found = [one for one in configurations(frame) if any(cell in histories for cell in one.rows["cell_id"])]
     if metric not in ("kl_top", "elbo") or not found:
         raise ValueError(f"nothing to draw: no cell has a history of {metric!r}; it must be kl_top or elbo")
+    groups = list(dict.fromkeys(one.group for one in found))
+    looks = Looks.of(found).by_variant
     with style.paper_style():
         ax = axes_of(ax)
-        for i, (one, words) in enumerate(zip(found, words_of(found), strict=True)):
+        for one, words in zip(found, words_of(found), strict=True):
+            look, group = looks.get(one.variant, Look(GREY, "-")), groups.index(one.group)
+            name = [*([one.curve.name] if len(groups) > 1 else []), one["model"], *words]
             tables = [histories[cell] for cell in one.rows["cell_id"] if cell in histories]
             for j, table in enumerate(tables):
-                label = style.plain(", ".join([one["model"], *words])) if j == 0 else "_nolegend_"
-                line = ax.plot(table["step"].to_numpy(), table[metric].to_numpy(), label=label, color=style.colour(i))[
-                    0
-                ]
-                line.set(linestyle=style.LINES[i % len(style.LINES)], linewidth=1.0)
+                (line,) = ax.plot(table["step"].to_numpy(), table[metric].to_numpy(), color=look.colour, linewidth=1.0)
+                line.set_label(style.plain(", ".join(name)) if j == 0 else "_nolegend_")
+                line.set(linestyle=look.line if len(groups) == 1 else style.LINES[group % len(style.LINES)])
+                line.set(marker=look.marker, markevery=0.2)
         ax.set(xlabel="optimiser steps", ylabel="validation ELBO (nats)" if metric == "elbo" else ALONE[metric])
         legend_above(ax)
     return ax
@@ -65,8 +77,11 @@ def drift(
     with style.paper_style():
         ax = axes_of(ax)
         for i, curve in enumerate(drawn):
-            draw = draw_crossings if panel == "crossing" else draw_exponents
-            draw(ax, curve.rows, style.mark(i), style.plain(names[curve.key]))
+            look, name = look_of(i, len(drawn)), style.plain(names[curve.key])
+            if panel == "crossing":
+                draw_crossings(ax, curve.rows, look, name, i - (len(drawn) - 1) / 2)
+            else:
+                draw_exponents(ax, curve.rows, look, name)
         if panel == "crossing":
             set_crossings_axes(ax, table)
         else:

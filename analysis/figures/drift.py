@@ -1,8 +1,9 @@
 """The drift figure: how the fall moves with the steps of training, and where KL still grows.
 
-The crossing of 0.05 nats per unit after T steps, with its 90 % interval over seeds, and hollow at the right
+The crossing of 0.05 nats per unit after T steps, with its 90 % interval over seeds, and dotted to the right
 where it goes if it moves as 1/T; and the exponent of KL's growth from T/2 to T at each rho: 0 where training
-has settled, the grey band where it nearly has.
+has settled, the grey band where it nearly has. Markers are hollow and steps of further curves stand a little apart, so
+that curves that coincide are all seen.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Any, TypeAlias
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from analysis.axes import style
-from analysis.axes.legend import wrapped
+from analysis.axes.legend import level, wrapped
 from analysis.axes.paper import DEFAULT, Paper
-from analysis.axes.rho_axis import set_rho_axis
+from analysis.axes.rho_axis import rho_label, set_rho_axis
 from analysis.critical.drift import LEAST_KL, SETTLED
 from analysis.frames.curves import curves
 
@@ -26,6 +28,8 @@ TITLE = "Does the fall still move?"
 HEIGHT, WIDTH = 1.35, 2.42  # inches of a panel
 _LEFT, _GAP = 0.78, 0.5
 MOST_CURVES = 6
+BAND = "0.9"
+SETTLED_WORDS = f"settled: the exponent is within ±{SETTLED:g}"
 
 Key: TypeAlias = tuple[Any, ...]
 
@@ -45,7 +49,7 @@ def draw_drift(
     width = paper.inches("column")
     title, stacked = paper.titled(TITLE, width), width == style.COLUMN_INCHES
     with paper.style():
-        lines = sum(text.count("\n") + 1 for text in labels)
+        lines = sum(text.count("\n") + 1 for text in labels) + 1
         top, foot = 0.3 if title else 0.1, 0.42 + 0.14 * lines
         height = top + HEIGHT + (HEIGHT + _GAP if stacked else 0) + foot
         figure = style.new_figure(width, height, title)
@@ -56,26 +60,37 @@ def draw_drift(
             figure.add_axes((x / width, y / height, WIDTH / width, HEIGHT / height)) for x, y in (first, second)
         )
         for i, curve in enumerate(drawn):
-            draw_crossings(crossings, curve.rows, style.mark(i))
-            draw_exponents(growth, by_rho[curve.key], style.mark(i))
+            draw_crossings(crossings, curve.rows, look_of(i, len(drawn)), place=i - (len(drawn) - 1) / 2)
+            draw_exponents(growth, by_rho[curve.key], look_of(i, len(drawn)))
         set_crossings_axes(crossings, table)
         set_exponents_axes(growth, exponents, WIDTH)
-        handles = crossings.get_legend_handles_labels()[0]
-        figure.legend(handles, labels, loc="lower left", frameon=False, borderpad=0, labelspacing=0.2)
+        handles = [*crossings.get_legend_handles_labels()[0], Patch(facecolor=BAND)]
+        near: dict[str, Any] = {"loc": "lower left", "frameon": False, "borderpad": 0, "labelspacing": 0.2}
+        level(figure.legend(handles, [*labels, SETTLED_WORDS], handleheight=1.0, **near))
     return figure
 
 
-def draw_crossings(ax: Axes, rows: pd.DataFrame, look: dict[str, Any], label: str = "x") -> None:
-    """Draw after how many steps the curve of these rows of the drift table falls where, and where it goes."""
-    steps, crossing = rows["step"].to_numpy(), rows["crossing"].to_numpy()
+def look_of(i: int, count: int) -> dict[str, Any]:
+    """Return the look of the i-th of several curves, with markers through which the others' are seen."""
+    hollow = {"markerfacecolor": "none", "markeredgecolor": style.colour(i), "markeredgewidth": 0.8}
+    return {**style.mark(i), **(hollow if count > 1 else {})}
+
+
+def draw_crossings(ax: Axes, rows: pd.DataFrame, look: dict[str, Any], label: str = "x", place: float = 0.0) -> None:
+    """Draw after how many steps the curve of these rows of the drift table falls where, and dotted where it goes.
+
+    `place` moves it aside by so many hundredths of a decade, three each.
+    """
+    steps, crossing = 10 ** (0.03 * place) * rows["step"].to_numpy(), rows["crossing"].to_numpy()
     errors = [crossing - rows["crossing_low"].to_numpy(), rows["crossing_high"].to_numpy() - crossing]
     bars = ax.errorbar(steps, crossing, yerr=errors, label=label, elinewidth=0.8, **look)
     bars.lines[0].set_gid("crossing")
     last = rows.iloc[-1]
     middle = last["extrapolated"]
     ends = [[middle - last["extrapolated_low"]], [last["extrapolated_high"] - middle]]
-    ahead = {**look, "markerfacecolor": "white", "markeredgecolor": look["color"], "markeredgewidth": 0.8}
-    ax.errorbar([2 * steps[-1]], [middle], yerr=ends, elinewidth=0.8, **ahead)
+    (ahead,) = ax.plot([steps[-1], 2 * steps[-1]], [crossing[-1], middle], color=look["color"], linestyle=":")
+    ahead.set(gid="ahead", linewidth=0.9)
+    ax.errorbar([2 * steps[-1]], [middle], yerr=ends, elinewidth=0.8, **look)
 
 
 def draw_exponents(ax: Axes, rows: pd.DataFrame, look: dict[str, Any], label: str = "x") -> None:
@@ -92,13 +107,13 @@ def set_crossings_axes(ax: Axes, table: pd.DataFrame) -> None:
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(FixedLocator([*steps, 2 * steps[-1]]))
     ax.xaxis.set_minor_locator(NullLocator())
-    names = {step: f"{step:,}" for step in steps} | {2 * steps[-1]: "1/T → 0"}
+    names = {step: f"{step:,}" for step in steps} | {2 * steps[-1]: "∞"}
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: names.get(round(value), "")))
-    ax.set(xlabel="training steps T", ylabel="ρ at 0.05 nats\nper unit")
+    ax.set(xlabel="training steps T (to ∞ as 1/T)", ylabel="ρ at 0.05 nats\nper unit")
 
 
 def set_exponents_axes(ax: Axes, exponents: pd.DataFrame, inches: float) -> None:
     """Give the axes of exponents, so many inches wide, the rho axis and the band of what has settled."""
-    ax.axhspan(-SETTLED, SETTLED, color="0.9", linewidth=0, zorder=0)
-    set_rho_axis([ax], exponents["rho"].tolist(), inches)
-    ax.set(xlabel="OU correlation ρ", ylabel="growth exponent\nof the top KL")
+    ax.axhspan(-SETTLED, SETTLED, color=BAND, linewidth=0, zorder=0)
+    stretched = set_rho_axis([ax], exponents["rho"].tolist(), inches)
+    ax.set(xlabel=rho_label(inches, stretched), ylabel="growth exponent\nof the top KL")

@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis.axes import style
 from analysis.axes.legend import broken, wrapped
 from analysis.axes.paper import DEFAULT, Paper
-from analysis.axes.rho_axis import set_rho_axis
+from analysis.axes.rho_axis import rho_label, set_rho_axis
 from analysis.frames.curves import Curve
 from analysis.summaries.information import NEAR_CEILING, rows_of
 from analysis.words.curves import curves_in_words
@@ -77,14 +77,16 @@ def draw_information(table: pd.DataFrame, group: Sequence[Curve], *, paper: Pape
                 axes.append(ax)
             axes[0].set_title(name, pad=4, fontsize=style.SMALL_POINTS)
             stretched = set_rho_axis(axes, rhos, inches)
-            axes[-1].set_xlabel("ρ (stretched axis)" if stretched else "OU correlation ρ", labelpad=2)
+            axes[-1].set_xlabel(rho_label(inches, stretched), labelpad=2)
         _legend(figure, foot, width, height)
     return figure
 
 
 def curves_drawn(group: Sequence[Curve], paper: Paper = DEFAULT) -> list[Curve]:
-    """Curves that the figure has room for: the first four, or two in a column of a paper."""
-    return list(group)[: MAX_CURVES // 2 if paper.width == "column" else MAX_CURVES]
+    """Curves that the figure has room for: four, or two in a column of a paper; those of one model before the next."""
+    models = list(dict.fromkeys(curve["model"] for curve in group))
+    by_model = sorted(group, key=lambda curve: models.index(curve["model"]))
+    return by_model[: MAX_CURVES // 2 if paper.width == "column" else MAX_CURVES]
 
 
 def draw_layer(ax: Axes, rows: pd.DataFrame) -> None:
@@ -113,8 +115,9 @@ def _made_from(table: pd.DataFrame) -> list[str]:
     """Say what the estimates were made from, and the ceiling that this is."""
     examples, paths = (sorted({int(value) for value in table[name]}) for name in ("examples", "paths"))
     numbers = " or ".join(f"{n:,}" for n in examples)
-    ceiling = f"dotted: log N = {math.log(examples[0]):.1f} nats"
-    return [f"information from {numbers} images x {' or '.join(map(str, paths))} paths", ceiling]
+    ceiling = f"dotted: log N = {math.log(examples[0]):.1f} nats, the most that can be seen to be known"
+    noise = f"at the top at most log S = {math.log(paths[0]):.1f} nats can be seen to be noise"
+    return [f"from N = {numbers} images x S = {' or '.join(map(str, paths))} paths", ceiling, noise]
 
 
 def _legend(figure: Figure, foot: str, width: float, height: float) -> None:
@@ -124,7 +127,7 @@ def _legend(figure: Figure, foot: str, width: float, height: float) -> None:
         Patch(facecolor=OPEN),
         Patch(facecolor=NOISE),
     ]
-    labels = ["KL of layers i to L", "about the image", "undecided", "noise"]
+    labels = ["KL of layers i to L", "about the image, at least", "undecided", "noise, at least"]
     below = 0.06 + _LINE * (foot.count("\n") + 1)
     where = (0.1 / width, (below + 0.04) / height)
     near = {"borderpad": 0.0, "borderaxespad": 0.0, "handletextpad": 0.6, "labelspacing": 0.2, "columnspacing": 1.2}

@@ -19,7 +19,7 @@ from analysis.axes import style
 from analysis.axes.paper import DEFAULT, Paper
 
 TITLE = "What the unsmoothed models draw (pixel means)"
-HEADINGS = ("samples", "top layer alone drawn anew", "test images and reconstructions")
+HEADINGS = ("samples (pixel means)", "top layer alone drawn anew", "test images and reconstructions")
 ACROSS = 5  # images beside each other in a block, two rows of them
 GAP = 2  # white pixels between images
 
@@ -50,23 +50,24 @@ def draw_samples(models: Sequence[Drawn], *, paper: Paper = DEFAULT) -> Figure:
     pictures = [_mosaic(model.blocks[0]).shape for model in models]
     blocks = [across * shape[0] / shape[1] for shape in pictures]
     if above:
-        rows = [label + _HEADINGS + block + 0.12 for label, block in zip(labels, blocks, strict=True)]
+        heads = [_HEADINGS, *[0.04] * (len(models) - 1)]
+        rows = [label + head + block + 0.12 for label, head, block in zip(labels, heads, blocks, strict=True)]
     else:
         rows = [max(_ROW, label, block) + _INNER for label, block in zip(labels, blocks, strict=True)]
     top = (0.24 if title else 0.04) + (0.0 if above else _HEADING)
     with paper.style():
         height = top + sum(rows) + 0.02
         figure = style.new_figure(width, height, title)
-        for i, (model, row, label, block) in enumerate(zip(models, rows, labels, blocks, strict=True)):
+        for i, (model, row, block) in enumerate(zip(models, rows, blocks, strict=True)):
             words: dict[str, Any] = {"fontsize": style.SMALL_POINTS, "linespacing": 1.1, "gid": "label"}
             middle = top if above else top + row / 2
             figure.text(_EDGE / width, 1 - middle / height, model.label, va="top" if above else "center", **words)
-            first = top + label + _HEADINGS if above else top + (row - block) / 2
+            first = top + row - block - 0.12 if above else top + (row - block) / 2
             for j, images in enumerate(model.blocks):
                 box = (left + j * (across + _INNER), first, across, block)
                 ax = figure.add_axes((box[0] / width, 1 - (box[1] + box[3]) / height, box[2] / width, box[3] / height))
                 _draw_block(ax, images)
-                if above or i == 0:
+                if i == 0:
                     heading = textwrap.fill(HEADINGS[j], 18) if above else HEADINGS[j]
                     ax.set_title(heading, fontsize=style.SMALL_POINTS, pad=3, linespacing=1.05)
             top += row

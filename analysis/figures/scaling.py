@@ -1,11 +1,12 @@
 """The scaling figure: KL per unit, share of active units, rounding and onset against the units of the top layer.
 
-One line for each number of steps (and data set); bars are 90 % intervals over seeds, and for the rounding what the
-curve allows. Only what has a value is drawn.
+One line for each number of steps, data set, depth and K; bars are 90 % intervals over seeds, and for the rounding what
+the curve allows. Only what has a value is drawn; a quantity that no curve has a value of has no panel.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -14,10 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from analysis.axes import style
+from analysis.axes.legend import level, wrapped
 from analysis.axes.paper import DEFAULT, Paper
 from analysis.critical.scaling import PANELS
 
-TITLE = "Top layer against width and steps"
+TITLE = "Use of the top layer against its width and the training steps"
 LABELS = {
     "kl_per_unit": "plateau KL\n(nats per unit)",
     "share_active": "share active\nat the largest ρ",
@@ -31,43 +33,50 @@ def draw_scaling(table: pd.DataFrame, *, paper: Paper = DEFAULT) -> Figure:
     if table.empty:
         raise ValueError("nothing to draw: no cell is complete")
     groups = groups_of(table)
-    width = paper.inches("column")
+    width, panels = paper.inches("column"), panels_of(table)
     title, across = paper.titled(TITLE, width), 2 if width == style.COLUMN_INCHES else 4
-    rows_of_panels = len(PANELS) // across
+    rows_of_panels = math.ceil(len(panels) / across)
     with paper.style():
-        top, foot, side, gap = (0.3 if title else 0.1), 0.45 + 0.14 * len(groups), 0.95, 0.18
+        labels = [wrapped(name.split(", "), 2.8) for name, _ in groups]
+        lines = sum(label.count("\n") + 1 for label in labels)
+        top, foot, side, gap = (0.3 if title else 0.1), 0.45 + 0.14 * lines, 0.95, 0.18
         height = top + rows_of_panels * side + (rows_of_panels - 1) * gap + foot
         figure = style.new_figure(width, height, title)
         axes = {}
-        for i, name in enumerate(PANELS):
+        for i, name in enumerate(panels):
             down = rows_of_panels - 1 - i // across
             left, bottom = 0.72 + (width - 0.03) / across * (i % across), foot + down * (side + gap)
             axes[name] = figure.add_axes((left / width, bottom / height, 0.88 / width, side / height))
-            set_panel_axes(axes[name], name, table, lowest=down == 0)
+            set_panel_axes(axes[name], name, table, lowest=i + across >= len(panels))
         for i, (label, rows) in enumerate(groups):
             for name, ax in axes.items():
                 draw_panel(ax, rows, name, style.mark(i), label)
-        handles = axes["kl_per_unit"].get_legend_handles_labels()[0]
-        figure.legend(
-            handles, [label for label, _ in groups], loc="lower left", frameon=False, borderpad=0, labelspacing=0.2
-        )
+        handles = axes[panels[0]].get_legend_handles_labels()[0]
+        near: dict[str, Any] = {"loc": "lower left", "frameon": False, "borderpad": 0, "labelspacing": 0.2}
+        level(figure.legend(handles, labels, handleheight=1.0, **near))
     return figure
+
+
+def panels_of(table: pd.DataFrame) -> list[str]:
+    """Return the quantities that any row has a value of."""
+    return [name for name in PANELS if table[name].notna().any()]
 
 
 def groups_of(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Return the rows of each line, by units, with what the line is called."""
-    groups = table.groupby(["dataset", "source", "ou_samples", "steps"], sort=True)
-    return [
-        (f"{style.plain(f'{data}:{source}')}, K = {K}, {steps:,} steps", rows.sort_values("units"))
-        for (data, source, K, steps), rows in groups
-    ]
+    several, found = table["depth"].nunique() > 1, []
+    for (data, source, depth, K, steps), rows in table.groupby(["dataset", "source", "depth", "ou_samples", "steps"]):
+        layers = f"{depth} layers, " if several else ""
+        name = f"{style.plain(f'{data}:{source}')}, {layers}K = {K}, {steps:,} steps"
+        found.append((name, rows.sort_values("units")))
+    return found
 
 
 def draw_panel(ax: Axes, rows: pd.DataFrame, name: str, look: dict[str, Any], label: str) -> None:
     """Draw one quantity of one line with its intervals."""
     middle = rows[name]
     errors = [(middle - rows[f"{name}_low"]).fillna(0), (rows[f"{name}_high"] - middle).fillna(0)]
-    bars = ax.errorbar(rows["units"], middle, yerr=errors, label=label, elinewidth=0.8, **look)
+    bars = ax.errorbar(rows["units"], middle, yerr=errors, label=label, elinewidth=0.8, markerfacecolor="none", **look)
     bars.lines[0].set_gid(name)
 
 

@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from analysis.axes import style
-from analysis.axes.legend import wrapped
+from analysis.axes.legend import level, wrapped
 from analysis.axes.paper import DEFAULT, Paper
 from analysis.axes.rho_axis import set_rho_axis
 from analysis.figures.training_layout import ENDS, GREY, Look, Row, rows, shares
@@ -237,5 +237,6 @@ def _draw_legend(figure: Figure, entries: Sequence[tuple[Line2D, str]], left: fl
         handlelength=2.2,
         handletextpad=0.6,
         alignment="left",
+        handleheight=1.0,
     )
-    legend.set_gid("legend")
+    level(legend).set_gid("legend")

@@ -12,17 +12,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from matplotlib.colors import to_hex
 
-from analysis.frames.configurations import configurations
+from analysis.axes import style
+from analysis.frames.configurations import Configuration, configurations
 from analysis.frames.curves import curves
+from analysis.page.x_axes import RHO, XAxis, x_axes
 from analysis.phase.transition_panels import ALONE
 from analysis.summaries.depth_width import active_units
 from analysis.summaries.information import evaluated, information_table, rows_of
 from analysis.summaries.summary import summarise
 from analysis.words.curves import apart_in_words
 from analysis.words.methods import words_of
-from hvae_core.spec import retained_variance
 
 COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#949494", "#111111")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
@@ -49,7 +52,7 @@ QUANTITIES = {
     "info_high": ("at most", "dash", "lines"),
     "info": ("at least", "dot", "lines"),
 }
-MOST_CURVES, MOST_MAPS = 40, 4
+MOST_CURVES, MOST_SHOWN, MOST_MAPS = 40, 6, 4
 PANEL_PIXELS = 210
 
 
@@ -57,14 +60,15 @@ PANEL_PIXELS = 210
 class Chart:
     """One chart: its plotly figure, the curves that can be switched on and off, and what is not in it.
 
-    axes: by name, the x values of every trace. entries: name, sign and colour of each curve, with its traces.
+    axes: what it can be drawn over, the first to begin with. entries: name, sign and colour of each curve, with its
+    traces, and whether they are shown at first.
     """
 
     name: str
     title: str
     figure: dict[str, Any]
     entries: list[dict[str, Any]] = field(default_factory=list)
-    axes: dict[str, list[Any]] = field(default_factory=dict)
+    axes: list[XAxis] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -82,8 +86,9 @@ def transition(frame: pd.DataFrame) -> Chart | None:
     notes = _beyond(len(drawn))
     drawn = drawn[:MOST_CURVES]
     summary = {curve.key: curve.rows for curve in curves(summarise(frame))}
-    chart = Chart("transition", "The top layer over smoothing", _figure(panels, "OU correlation ρ"), notes=notes)
-    chart.axes = {"rho": [], "c": []}
+    chart = Chart("transition", "The top layer over smoothing", _figure(panels, RHO), notes=notes)
+    rhos: list[list[float]] = []
+    ou_samples: list[float] = []
     for i, (curve, name) in enumerate(zip(drawn, map(", ".join, apart_in_words(drawn)), strict=True)):
         traces, rows, cells = [], summary[curve.key], curve.complete
         for panel, metric in enumerate(panels):
@@ -93,26 +98,31 @@ def transition(frame: pd.DataFrame) -> Chart | None:
             for trace, of in ((median, rows), (each, cells)):
                 traces.append(len(chart.figure["data"]))
                 chart.figure["data"].append({**trace, **_look(i), **_place(panel), "name": safe(name)})
-                rhos = [float(rho) for rho in of["rho"]]
-                chart.axes["rho"].append(rhos)
-                chart.axes["c"].append([retained_variance(rho, curve["ou_samples"]) for rho in rhos])
-        chart.entries.append(_entry(i, name, traces))
-    for trace, x in zip(chart.figure["data"], chart.axes["rho"], strict=True):
-        trace["x"] = x
+                rhos.append([float(rho) for rho in of["rho"]])
+                ou_samples.append(curve["ou_samples"])
+        chart.entries.append(_entry(_look(i), name, traces))
+    _draw_over(chart, x_axes(rhos, ou_samples))
     return chart
 
 
 def training(frame: pd.DataFrame, histories: Mapping[str, pd.DataFrame]) -> Chart | None:
-    """Chart validation ELBO and top KL over the steps of every cell that was evaluated more than once."""
+    """Chart validation ELBO and top KL over the steps of every cell that was evaluated more than once.
+
+    Many rho values run from light to dark, and a few of them are shown at first.
+    """
     histories = {cell: table for cell, table in histories.items() if len(table) > 1}
     found = [one for one in configurations(frame) if any(cell in histories for cell in one.rows["cell_id"])]
     if not found:
         return None
     metrics = {"elbo": "validation ELBO (nats)", "kl_top": "top-layer KL (nats)"}
     chart = Chart("training", "Training", _figure(list(metrics), "optimiser steps", metrics), notes=_beyond(len(found)))
-    shown = found[:MOST_CURVES]
+    shown, groups = _spread(found, MOST_CURVES), list(dict.fromkeys(one.group for one in found))
+    rhos, first = sorted({one.rho for one in shown}), _shown_at_first(shown)
+    if len(first) < len(shown):
+        chart.notes.append(f"{len(first)} of {len(shown)} curves are shown at first; the boxes show the others")
     for i, (one, words) in enumerate(zip(shown, words_of(shown), strict=True)):
         name, traces = ", ".join([one.curve.name, one["model"], *words]), []
+        look = _look(i) if len(rhos) <= MOST_SHOWN else _look(groups.index(one.group), _shade(one.rho, rhos))
         for cell in _records(one.rows):
             table = histories.get(cell["cell_id"])
             if table is None:
@@ -122,12 +132,13 @@ def training(frame: pd.DataFrame, histories: Mapping[str, pd.DataFrame]) -> Char
                 traces.append(len(chart.figure["data"]))
                 chart.figure["data"].append(
                     {
-                        **{"x": [int(step) for step in table["step"]], "y": _numbers(table[metric]), "mode": "lines"},
-                        **{**_look(i), **_place(panel), "name": safe(name)},
+                        **{"x": [int(step) for step in table["step"]], "y": _numbers(table[metric])},
+                        **{**look, **_place(panel), "name": safe(name), "mode": "lines+markers"},
+                        **{"marker": {**look["marker"], "size": 6, "maxdisplayed": 8}, "visible": one.key in first},
                         "hovertemplate": f"step %{{x}}: %{{y:.3f}}<br>{label}<extra></extra>",
                     }
                 )
-        chart.entries.append(_entry(i, name, traces))
+        chart.entries.append(_entry(look, name, traces, one.key in first))
     return chart
 
 
@@ -174,8 +185,14 @@ def information(frame: pd.DataFrame) -> Chart | None:
     table, shown = information_table(known), known[:MOST_CURVES]
     depth = max(curve.model.depth for curve in shown)
     labels = {f"layer {layer}": f"layer {layer} (nats)" for layer in range(depth, 0, -1)}
-    chart = Chart("information", INFORMATION, _figure(list(labels), "OU correlation ρ", labels))
-    chart.notes = [ESTIMATES, *_beyond(len(known))]
+    chart = Chart("information", INFORMATION, _figure(list(labels), RHO, labels))
+    for axis in range(depth):
+        chart.figure["layout"]["yaxis" if axis == 0 else f"yaxis{axis + 1}"]["rangemode"] = "tozero"
+    examples = int(table["examples"].min())
+    ceiling = f"No lower estimate from N = {examples:,} images exceeds log N = {math.log(examples):.1f} nats."
+    chart.notes = [ESTIMATES, ceiling, *_beyond(len(known))]
+    rhos: list[list[float]] = []
+    ou_samples: list[float] = []
     for i, (curve, name) in enumerate(zip(shown, map(", ".join, apart_in_words(shown)), strict=True)):
         rows, traces = rows_of(table, curve), []
         for panel, layer in enumerate(range(depth, 0, -1)):
@@ -183,16 +200,27 @@ def information(frame: pd.DataFrame) -> Chart | None:
             for quantity, (words, dash, mode) in QUANTITIES.items():
                 traces.append(len(chart.figure["data"]))
                 look = _look(i)
+                rhos.append([float(rho) for rho in own["rho"]])
+                ou_samples.append(curve["ou_samples"])
                 chart.figure["data"].append(
                     {
-                        **{"x": [float(rho) for rho in own["rho"]], "y": _numbers(own[f"{quantity}_median"])},
+                        **{"text": [f"{rho:g}" for rho in own["rho"]], "y": _numbers(own[f"{quantity}_median"])},
                         **{**look, **_place(panel), "mode": mode, "name": safe(name)},
                         "line": {**look["line"], "dash": dash},
-                        "hovertemplate": f"ρ = %{{x}}: {words} %{{y:.3f}} nats<br>{safe(name)}<extra></extra>",
+                        "hovertemplate": f"ρ = %{{text}}: {words} %{{y:.3f}} nats<br>{safe(name)}<extra></extra>",
                     }
                 )
-        chart.entries.append(_entry(i, name, traces))
+        chart.entries.append(_entry(_look(i), name, traces))
+    _draw_over(chart, x_axes(rhos, ou_samples))
     return chart
+
+
+def _draw_over(chart: Chart, axes: list[XAxis]) -> None:
+    """Let a chart be drawn over several axes, and draw it over the first."""
+    chart.axes, first = axes, axes[0]
+    for trace, x in zip(chart.figure["data"], first.x, strict=True):
+        trace["x"] = x
+    chart.figure["layout"]["xaxis"] |= {**first.ticks, "title": {"text": first.title}}
 
 
 def _figure(panels: Sequence[str], x: str, labels: Mapping[str, str] = ALONE) -> dict[str, Any]:
@@ -215,16 +243,38 @@ def _place(panel: int) -> dict[str, str]:
     return {"xaxis": "x", "yaxis": "y" if panel == 0 else f"y{panel + 1}"}
 
 
-def _look(i: int) -> dict[str, Any]:
-    colour = COLOURS[i % len(COLOURS)]
+def _look(i: int, shade: str = "") -> dict[str, Any]:
+    """Return the look of the i-th curve, or of a shade of the i-th scale."""
+    colour = shade or COLOURS[i % len(COLOURS)]
     return {
         "line": {"color": colour, "dash": DASHES[i // len(COLOURS) % len(DASHES)], "width": 2},
         "marker": {"color": colour, "symbol": MARKERS[i % len(MARKERS)], "size": 8},
     }
 
 
-def _entry(i: int, name: str, traces: list[int]) -> dict[str, Any]:
-    return {"name": name, "sign": SIGNS[i % len(SIGNS)], "colour": COLOURS[i % len(COLOURS)], "traces": traces}
+def _shade(rho: float, rhos: Sequence[float]) -> str:
+    """Return the colour of a rho value on a scale from light to dark."""
+    return to_hex(style.sequential(rhos.index(rho) / (len(rhos) - 1)))
+
+
+def _entry(look: Mapping[str, Any], name: str, traces: list[int], shown: bool = True) -> dict[str, Any]:
+    marker = look["marker"]
+    sign = SIGNS[MARKERS.index(marker["symbol"])]
+    return {"name": name, "sign": sign, "colour": marker["color"], "traces": traces, "shown": shown}
+
+
+def _spread(items: Sequence[Any], most: int) -> list[Any]:
+    """Return so many items at most, evenly spread, the first and the last among them."""
+    places = np.linspace(0, len(items) - 1, min(most, len(items))).round()
+    return [items[int(place)] for place in places]
+
+
+def _shown_at_first(found: Sequence[Configuration]) -> set[Any]:
+    """Name a few curves of each data set and model: the unsmoothed one, and others spread over rho."""
+    groups: dict[Any, list[Configuration]] = {}
+    for one in found:
+        groups.setdefault(one.group, []).append(one)
+    return {one.key for group in groups.values() for one in _spread(group, MOST_SHOWN)}
 
 
 def _hover(cell: Mapping[str, Any]) -> str:

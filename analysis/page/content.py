@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.axes.legend import RHO_C, critical_in_words
+from analysis.critical.rule import VALUES
 from analysis.critical.table import critical_table
 from analysis.frames.curves import curves
 from analysis.frames.histories import histories
@@ -101,7 +102,8 @@ def verdicts(trained: pd.DataFrame) -> list[dict[str, str]]:
     said = []
     for curve in curves(table):
         row = {str(name): value for name, value in curve.rows.iloc[0].items()}
-        words = critical_in_words(row).replace(RHO_C, "ρ_c")
+        has_one = row["kind"] in (*VALUES, "bracket", "crossover") and row["active_most"] != 0
+        words = critical_in_words(row).replace(RHO_C, "ρ_c") if has_one else "none"
         said.append({"curve": named[curve.key], "critical": words, "verdict": str(row["verdict"])})
     return said
 

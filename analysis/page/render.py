@@ -24,7 +24,7 @@ def render(content: Content, reload: bool = False) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((folder / "report.html").read_text(encoding="utf-8"))
     charts = [
-        {"name": each.name, "figure": each.figure, "axes": each.axes, "entries": each.entries}
+        {"name": each.name, "figure": each.figure, "axes": [axis.chosen for axis in each.axes], "entries": each.entries}
         for each in content.charts
     ]
     return template.render(

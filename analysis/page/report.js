@@ -12,7 +12,10 @@
     const buttons = document.querySelectorAll('button[data-chart="' + chart.name + '"]');
     buttons.forEach((button) => button.addEventListener("click", () => {
       buttons.forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
-      Plotly.update(place, { x: chart.axes[button.dataset.axis] }, { "xaxis.title.text": button.dataset.label, "xaxis.autorange": true });
+      const axis = chart.axes[Number(button.dataset.axis)];
+      const layout = { "xaxis.title.text": axis.title, "xaxis.autorange": true };
+      for (const [name, value] of Object.entries(axis.ticks)) layout["xaxis." + name] = value;
+      Plotly.update(place, { x: axis.x }, layout);
     }));
   }
 })();

@@ -4,8 +4,8 @@ One column per model, one curve per data set and training settings. The line is 
 are single seeds and the band runs from the smallest to the largest of them (neither for one seed). A dotted line
 falls from half of the plateau at the critical rho (of no null), a bar across its top is its 90 % interval. Where only
 the grid bounds it, or the interval is wide, a band with edges as the curve stands for it; a hatched one is a crossover,
-over its width. Each curve's stand lower than those of the one before. Marks below the curves stand for cells that are
-not complete.
+about where the KL is 0.05 nats per unit, as wide as the curve allows. Each curve's stand lower than those of the one
+before. Marks below the curves stand for cells that are not complete.
 
 Top KL is high on pure noise too: a data set's null (see hvae_core/data/null.py) is drawn in grey behind it, and the
 share of the top layer's variation that the image explains, or its information about the image (the lower estimate)
@@ -30,7 +30,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis.axes import style
 from analysis.axes.elbo_axis import below_best, best_of_each
 from analysis.axes.paper import DEFAULT, Paper
-from analysis.axes.rho_axis import set_rho_axis
+from analysis.axes.rho_axis import rho_label, set_rho_axis
 from analysis.frames.baseline import below_baseline
 from analysis.frames.curves import Curve, curves
 from analysis.phase.transition_curves import (
@@ -116,7 +116,7 @@ def draw_phase_transition(
             for metric, ax in axes.items():
                 set_scale(ax, metric, column.curves)
             stretched = set_rho_axis(list(axes.values()), rhos, column.inches, "auto" if axis == "rho" else "linear")
-            axes[metrics[-1]].set_xlabel(C_LABEL if axis == "c" else _rho_label(column.inches, stretched), labelpad=2)
+            axes[metrics[-1]].set_xlabel(C_LABEL if axis == "c" else rho_label(column.inches, stretched), labelpad=2)
             if i == 0:
                 _label_panels(axes, column, {curve.top_width for curve in drawn})
         legend.draw(figure)
@@ -186,9 +186,3 @@ def _label_panels(axes: Mapping[str, Axes], column: Column, widths: set[int]) ->
     for metric, ax in axes.items():
         ax.set_ylabel(label_of(metric, widths), verticalalignment="top", linespacing=1.1)
         ax.yaxis.set_label_coords(-(_LEFT - 0.03) / column.inches, 0.5)
-
-
-def _rho_label(inches: float, stretched: bool) -> str:
-    if inches < 2.2:
-        return "ρ (stretched axis)" if stretched else "OU correlation ρ"
-    return f"OU correlation ρ{' (axis stretched towards 1)' if stretched else ''}"

@@ -113,8 +113,8 @@ def draw_critical(ax: Axes, row: Any, look: Look, place: int = 0) -> None:
         case "bracket":
             _band(ax, row["grid_low"], row["grid_high"], height, look, "bracket")
         case "crossover" if not math.isnan(row["rho_crossing"]):
-            middle, width = row["rho_crossing"], row["rounding"]
-            band = _band(ax, middle - width, min(middle + width, 1.0), height, look, "crossover")
+            middle, width = row["rho_crossing"], row["rounding" if math.isinf(row["widest"]) else "widest"]
+            band = _band(ax, middle - width / 2, min(middle + width / 2, 1.0), height, look, "crossover")
             band.set(hatch=HATCHES[place % len(HATCHES)], facecolor="none")
 
 

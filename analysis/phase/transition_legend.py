@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.axes import style
-from analysis.axes.legend import broken, critical_in_words, wrapped
+from analysis.axes.legend import broken, critical_in_words, crossovers_in_words, level, wrapped
 from analysis.frames.bits import bits_per_nat
 from analysis.frames.curves import DEFAULTS, Curve
 from analysis.phase.transition_curves import Look
@@ -28,6 +28,7 @@ Key: TypeAlias = tuple[Any, ...]
 EDGE, LINE, HANDLE = 0.06, 0.13, 0.42  # inches: around all, a line of text, the line and marker before a label
 _NEAR: dict[str, Any] = {
     **{"frameon": False, "borderpad": 0, "borderaxespad": 0, "labelspacing": 0.2, "alignment": "left"},
+    "handleheight": 1.0,
     "loc": "upper left",
 }
 
@@ -63,17 +64,20 @@ class Legend:
         place = (EDGE / width, self.inches / height)
         near: dict[str, Any] = {**_NEAR, "handlelength": 2.2, "handletextpad": 0.6}
         if not self.columns:
-            figure.legend(self.handles, self.labels, title=self.heading, bbox_to_anchor=place, **near).set_gid("legend")
+            alone = figure.legend(self.handles, self.labels, title=self.heading, bbox_to_anchor=place, **near)
+            level(alone).set_gid("legend")
             return
         figure.text(*place, self.heading, va="top", fontsize=style.SMALL_POINTS, gid="heading")
         top = (self.inches - LINE * _lines(self.heading)) / height
-        figure.legend(self.handles, self.labels, title=" ", bbox_to_anchor=(place[0], top), **near).set_gid("legend")
+        rows = figure.legend(self.handles, self.labels, title=" ", bbox_to_anchor=(place[0], top), **near)
+        level(rows).set_gid("legend")
         across = (width - 2 * EDGE - self.first) / len(self.columns)
         near |= {"handlelength": 0, "handletextpad": 0}
         for i, (title, texts) in enumerate(zip(self.titles, self.columns, strict=True)):
             left = (EDGE + self.first + i * across) / width
             nothing = [Line2D([], [], linestyle="") for _ in texts]
-            figure.legend(nothing, texts, title=title, bbox_to_anchor=(left, top), **near).set_gid("column")
+            column = figure.legend(nothing, texts, title=title, bbox_to_anchor=(left, top), **near)
+            level(column).set_gid("column")
 
 
 def legend_of(
@@ -122,6 +126,7 @@ def legend_of(
         labels.append(_padded(label, lines))
         for column, text in zip(columns, texts, strict=True):
             column.append(_padded(text, lines))
+    shared += crossovers_in_words(critical[curve.key] for curve in every)
     heading = "\n".join(
         filter(None, [wrapped(list(map(style.plain, shared)), inches - 2 * EDGE), wrapped(unless, inches - 2 * EDGE)])
     )
@@ -159,7 +164,7 @@ def panel_legend(
     """
     shared, own = curves_in_words(group)
     ends = [critical_in_words(critical[curve.key]) for curve in group]
-    title_ends = _best_in_words(group, best)
+    title_ends = [*_best_in_words(group, best), *crossovers_in_words(critical[curve.key] for curve in group)]
     if len(group) > 1:
         if len(best) == 1:  # one data set: its name and content go into the title
             shared, own = [*own[0][:2], *shared], [words[2:] for words in own]
@@ -189,11 +194,12 @@ def _best_in_words(group: Sequence[Curve], best: Mapping[Key, float]) -> list[st
     texts = []
     for data, curve in first_curves.items():
         name = curve["dataset"] if names.count(curve["dataset"]) == 1 else curve.name
-        whose = f" ({style.plain(name)})" if len(first_curves) > 1 else ""
+        whose = f" ({style.plain(name, 30)})" if len(first_curves) > 1 else ""
         bits = bits_per_nat(curve.complete) * best[data]
         as_bits = "" if math.isnan(bits) else f" = {bits:.3f} bits/dim"
         texts.append(f"{best[data]:.2f}".replace("-", "−") + as_bits + whose)
-    return [f"best ELBO {texts[0]}", *texts[1:]]
+    several = any(curve.complete.groupby("rho")["seed"].nunique().max() > 1 for curve in group)
+    return [f"best {'median ' if several else ''}ELBO {texts[0]}", *texts[1:]]
 
 
 def _repeated_defaults(group: Sequence[Curve], own: Sequence[Sequence[str]]) -> list[str]:

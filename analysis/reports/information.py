@@ -42,9 +42,9 @@ def report(request: PlotRequest) -> Report:
             notes.append(
                 f"{curve_in_words(curve)}: {named}: the lower estimate is at its ceiling, log N; take more --examples"
             )
-    shown = len(curves_drawn(known, request.paper))
-    if beyond := known[shown:]:
+    shown = curves_drawn(known, request.paper)
+    if beyond := [curve for curve in known if curve.key not in {each.key for each in shown}]:
         names = "; ".join(map(curve_in_words, beyond))
-        notes.append(f"this figure shows {shown} curves; left out: {names} (choose with --datasets or --models)")
+        notes.append(f"this figure shows {len(shown)} curves; left out: {names} (choose with --datasets or --models)")
     top = table[table["layer"] == table.groupby("model")["layer"].transform("max")]
     return Report(files, notes, table, printed(top, (*PRINTED, *ESTIMATES)))

@@ -17,6 +17,7 @@ import pandas as pd
 from analysis.axes import style
 from analysis.axes.legend import wrapped
 from analysis.figures.samples import ACROSS, Drawn, draw_samples, label_inches
+from analysis.frames.configurations import configurations
 from analysis.frames.curves import curves
 from analysis.requests.chosen_cells import chosen_cells
 from analysis.requests.output import write_files
@@ -24,6 +25,7 @@ from analysis.requests.plot_request import PlotRequest
 from analysis.requests.report import Report
 from analysis.words.curves import curves_in_words
 from analysis.words.incomplete import require_complete
+from analysis.words.methods import names_in_words
 from analysis.words.printed import printed
 from sweeps.ledger.ledger import Ledger
 
@@ -71,8 +73,9 @@ def label_of(cell: pd.Series[Any], inches: float) -> str:
     (curve,) = curves(cell.to_frame().T)
     shared, ((name, content, *_),) = curves_in_words([curve])
     settings = [words for words in shared if words != curve.seeds]
-    words = [content, curve["model"], str(cell["method"]), f"ρ = {cell['rho']:g}", *settings, f"seed {cell['seed']}"]
-    units = f"top KL {cell['kl_top']:.2f} nats, {cell['au_top']} active"
+    ((method, _),) = names_in_words(configurations(cell.to_frame().T))
+    words = [content, curve["model"], *method, f"ρ = {cell['rho']:g}", *settings, f"seed {cell['seed']}"]
+    units = f"top KL {cell['kl_top']:.2f} nats, {cell['au_top']} of {curve.top_width} top units active"
     bits = cell.get("bits_per_dim", math.nan)
     units += "" if pd.isna(bits) else f"\n{bits:.3f} bits/dim"
     named = textwrap.fill(f"{style.plain(name)},", int(17 * inches))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.critical.scaling import PANELS, scaling_table
-from analysis.figures.scaling import draw_scaling
+from analysis.figures.scaling import draw_scaling, panels_of
 from analysis.frames.curves import curves
 from analysis.requests.output import write_files
 from analysis.requests.plot_request import PlotRequest
@@ -39,6 +39,8 @@ def report(request: PlotRequest) -> Report:
     figure = draw_scaling(table, paper=request.paper)
     files = write_files(figure, request, NAME, {NAME: table})
     notes = [*notes, *incomplete(curves(frame))]
+    if lacking := [name for name in PANELS if name not in panels_of(table)]:
+        notes.append(f"no panel of {', '.join(lacking)}: no curve has a value (see the column kind)")
     if len(table[["units", "steps"]].drop_duplicates()) < 2:
         notes.append(TOO_FEW)
     return Report(files, notes, table, printed(table, PRINTED))

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.axes.legend import RHO_C, critical_in_words, wrapped
+from analysis.axes.legend import C_C, RHO_C, critical_in_words, wrapped
 
 NAN = math.nan
 
 
 def row(**changes: Any) -> dict[str, Any]:
     known: dict[str, Any] = {"kind": "kink", "rho_critical": 0.9512, "grid_low": 0.93, "grid_high": 0.97}
-    known |= {"interval90_low": 0.941, "interval90_high": 0.9604, "rounding": 0.02, "rho_crossing": NAN}
+    known |= {"interval90_low": 0.941, "interval90_high": 0.9604, "rounding": 0.02, "widest": 0.03, "rho_crossing": NAN}
     return {**known, "active_most": 5.0, **changes}
 
 
@@ -23,10 +23,19 @@ def row(**changes: Any) -> dict[str, Any]:
     [
         ({}, f"{RHO_C} = 0.951 [0.941–0.960]"),
         ({"kind": "undecided", "interval90_high": 0.98}, f"{RHO_C} = 0.95 [0.94–0.98]"),
-        ({"interval90_low": 0.8}, f"{RHO_C} in 0.80–0.96"),
-        ({"kind": "bracket"}, f"{RHO_C} in 0.93–0.97"),
-        ({"kind": "crossover"}, "crossover, width 0.02"),
-        ({"kind": "crossover", "rho_crossing": 0.962}, "crossover near 0.96, width 0.02"),
+        ({"interval90_low": 0.8}, f"{RHO_C} in [0.80–0.96]"),
+        ({"kind": "bracket"}, f"{RHO_C} between 0.93 and 0.97 (grid)"),
+        ({"kind": "crossover"}, "crossover, width 0.02–0.03"),
+        ({"kind": "crossover", "widest": 0.02}, "crossover, width 0.02"),
+        ({"kind": "crossover", "widest": math.inf}, "crossover, width ≥ 0.02"),
+        (
+            {"kind": "crossover", "rho_crossing": 0.962},
+            "crossover at ρ = 0.96, width 0.02–0.03",
+        ),
+        (
+            {"kind": "crossover", "rho_crossing": 0.962, "symbol": C_C},
+            "crossover at c = 0.96, width 0.02–0.03",
+        ),
         ({"kind": "flat"}, f"no {RHO_C}: no transition here"),
         ({"active_most": 0.0}, "top layer inactive at every ρ"),
     ],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 
 from analysis.axes.rho_axis import is_crowded, set_rho_axis, stretch, unstretch
-from analysis.axes.style import new_figure
+from analysis.axes.style import new_figure, paper_style
 
 QUICK = (0.0, 0.5, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 1.0)
 
@@ -48,10 +48,11 @@ def test_only_crowded_grids_are_stretched(rhos: Sequence[float], crowded: bool) 
 @pytest.mark.parametrize("rhos", [QUICK, [0.3, 0.9, 0.95, 0.97, 1], [0.9], [0.8, 0.9, 1]])
 @pytest.mark.parametrize("inches", [1.2, 2.6])
 def test_labels_are_true_values_that_do_not_touch(rhos: Sequence[float], inches: float) -> None:
-    ax = axis(rhos, inches)
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    figure.draw_without_rendering()
+    with paper_style():
+        ax = axis(rhos, inches)
+        figure = ax.get_figure(root=True)
+        assert figure is not None
+        figure.draw_without_rendering()
     labels = [label for label in ax.get_xticklabels() if label.get_text() and label.get_visible()]
     assert all(float(label.get_text()) == pytest.approx(label.get_position()[0], abs=1e-9) for label in labels)
     boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.x0)

@@ -96,7 +96,8 @@ def test_what_all_curves_of_a_panel_have_in_common_is_in_its_title(make_results:
     critical = {curve.key: {"kind": "few", "active_most": 1.0} for curve in found}
     title, labels = panel_legend(found, critical, {found[0].data: -90.126}, 30, 0.4)
     assert title.split("\n") == [
-        f"mnist:embedded, {found[0].content}, K = 5, 3,000 steps, best ELBO −90.13, no $\\rho_c$: too few rho values",
+        f"mnist:embedded, {found[0].content}, K = 5, 3,000 steps, best median ELBO −90.13, "
+        "no $\\rho_c$: too few rho values",
         "unless said: no KL annealing, no free bits",
     ]
     assert sorted(labels) == ["KL annealing 10:20, 1 seed", "all as said, 2 seeds", "free bits 0.5 nats, 1 seed"]
@@ -108,7 +109,7 @@ def test_what_differs_between_the_curves_of_a_panel_is_in_their_labels(make_resu
         make_results(tmp_path, datasets=("mnist:embedded", "glyphs:embedded"), objective=objective)
     found = curves(gather([tmp_path]).frame)
     critical = {
-        curve.key: {"kind": "crossover", "rho_crossing": float("nan"), "rounding": i, "active_most": 1.0}
+        curve.key: {"kind": "crossover", "rho_crossing": float("nan"), "rounding": i, "widest": i, "active_most": 1.0}
         for i, curve in enumerate(found)
     }
     best = {curve.data: -float(i) for i, curve in enumerate(found[::-1])}

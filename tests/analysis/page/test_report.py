@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 import analysis
 import cli
+from analysis.axes.rho_axis import stretch, unstretch
 from analysis.page import charts
 from analysis.page.content import content_of
 from analysis.page.render import render
@@ -90,7 +91,7 @@ def test_it_says_what_was_asked_done_and_found(results: Path) -> None:
     assert f"{cells - 4} complete 2 pending 2 diverged" in page.text
     for word in ("Critical values", "The top layer over smoothing", "Tables", "Failures", "loss is nan", "at step 17"):
         assert word in page.text, word
-    assert re.search(r"ρ_c (= 0\.9\d|in 0\.9)", page.text)
+    assert re.search(r"ρ_c (= 0\.9\d|in \[0\.9)", page.text)
     for cell in Ledger(results).cell_ids():
         assert cell in page.text
 
@@ -101,20 +102,28 @@ def test_every_point_is_a_cell_with_its_numbers(results: Path) -> None:
     points = [trace for trace in traces if trace["mode"] == "markers" and trace["yaxis"] == "y"]
     assert sum(len(trace["x"]) for trace in points) == 2 * 3 * 11 - 4
     by_id = {record.cell.id: record for record in Ledger(results).records(complete=True)}
+    assert transition["axes"][0]["name"] == "stretched", "the grid crowds near 1"  # type: ignore[index]
     for trace in points:
-        for x, y, text in zip(trace["x"], trace["y"], trace["text"], strict=True):
+        for x, y, text in zip(unstretch(trace["x"]), trace["y"], trace["text"], strict=True):
             record = by_id[text.split("<br>")[0].removeprefix("cell ")]
             assert record.result is not None
-            assert (x, y) == (record.cell.member.objective.rho, record.result["kl_top"])
+            assert x == pytest.approx(record.cell.member.objective.rho)
+            assert y == record.result["kl_top"]
             assert f"ELBO {record.result['elbo']:.2f} nats" in text
 
 
-def test_the_other_axis_is_c_and_entries_have_all_traces(results: Path) -> None:
+def test_other_axes_are_rho_and_c_and_entries_have_all_traces(results: Path) -> None:
     (transition,) = (chart for chart in written(results).charts if chart["name"] == "transition")
-    axes, data = transition["axes"], transition["figure"]["data"]  # type: ignore[index]
-    for rhos, cs, trace in zip(axes["rho"], axes["c"], data, strict=True):  # type: ignore[index]
-        assert trace["x"] == rhos
+    data = transition["figure"]["data"]  # type: ignore[index]
+    axes = {axis["name"]: axis for axis in transition["axes"]}  # type: ignore[attr-defined]
+    for places, rhos, cs, trace in zip(*(axes[name]["x"] for name in ("stretched", "rho", "c")), data, strict=True):
+        assert trace["x"] == places
+        assert places == pytest.approx(stretch(rhos))
         assert cs == pytest.approx([retained_variance(rho, 5) for rho in rhos])
+    ticks = axes["stretched"]["ticks"]
+    assert len(ticks["tickvals"]) >= 4
+    assert [float(text) for text in ticks["ticktext"]] == pytest.approx(unstretch(ticks["tickvals"]))
+    assert axes["c"]["ticks"] == axes["rho"]["ticks"] == {"tickmode": "auto"}, "or those of the stretched axis stay"
     listed = [i for entry in transition["entries"] for i in entry["traces"]]  # type: ignore[attr-defined]
     assert sorted(listed) == list(range(len(data)))
     looks = {(trace["line"]["color"], trace["marker"]["symbol"]) for trace in data}
@@ -143,7 +152,29 @@ def test_information_stands_between_its_estimates_layer_by_layer(results: Path) 
         low, high = (0.5, 0.75) if trace["yaxis"] == "y" else (2.0, 4.0)
         expected = {"solid": list(kl), "dot": [low] * len(kl), "dash": [high] * len(kl)}
         assert trace["y"] == pytest.approx(expected[trace["line"]["dash"]])
-        assert trace["x"] == list(kl.index)
+        assert trace["x"] == pytest.approx(list(stretch(kl.index)))
+        assert [float(text) for text in trace["text"]] == list(kl.index)
+    assert "log N = 6.2 nats" in " ".join(written(results).texts)
+
+
+def test_training_shows_a_few_rho_values_at_first_and_has_all(make_results: Make, tmp_path: Path) -> None:
+    """From light to dark over rho, the ends among them; what is shown is what is checked."""
+    history = [{"step": step, "elbo": -100.0, "kl_top": 1.0} for step in (100, 200)]
+    make_results(tmp_path, datasets=("mnist:embedded", "glyphs:embedded"), history=lambda cell: history)
+    page = written(tmp_path)
+    (chart,) = (chart for chart in page.charts if chart["name"] == "training")
+    traces, entries = chart["figure"]["data"], chart["entries"]  # type: ignore[index]
+    assert len(entries) == 2 * 11  # type: ignore[arg-type]
+    for entry in entries:  # type: ignore[attr-defined]
+        assert {traces[i]["visible"] for i in entry["traces"]} == {entry["shown"]}
+    boxes = [attrs for tag, attrs in page.elements if tag == "input" and attrs.get("data-chart") == "training"]
+    assert ["checked" in attrs for attrs in boxes] == [entry["shown"] for entry in entries]  # type: ignore[attr-defined]
+    shown = [entry for entry in entries if entry["shown"]]  # type: ignore[attr-defined]
+    assert len(shown) == 2 * charts.MOST_SHOWN
+    assert sum("ρ" not in entry["name"] for entry in shown) == 2, "the unsmoothed models are among them"
+    assert sum("ρ = 0," in f"{entry['name']}," for entry in shown) == 2
+    assert len({(entry["colour"], entry["sign"]) for entry in entries}) == 2 * 11  # type: ignore[attr-defined]
+    assert len({entry["sign"] for entry in entries}) == 2, "a sign for each data set"  # type: ignore[attr-defined]
 
 
 def test_no_text_of_a_directory_is_believed(results: Path) -> None:
@@ -220,7 +251,7 @@ def test_a_browser_draws_it_without_a_word(results: Path, tmp_path: Path, width:
       const drawn = [...inner.querySelectorAll(".chart .main-svg")];
       found.wide = Math.max(...drawn.map((each) => each.getBoundingClientRect().right));
       inner.querySelector("input[type=checkbox]").click();
-      inner.querySelector("button[data-axis=c]").click();
+      inner.querySelector('button[data-axis="2"]').click();
       setTimeout(() => { found.label = inner.querySelector(".g-xtitle").textContent;
         found.hidden = inner.getElementById("chart-transition").data[0].visible;
         document.body.dataset.found = JSON.stringify(found); }, 800); }, 2500));</script>"""

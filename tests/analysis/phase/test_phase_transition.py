@@ -16,7 +16,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from analysis.axes.c_axis import on_c_axis
-from analysis.axes.legend import critical_in_words
+from analysis.axes.legend import CROSSOVERS, critical_in_words
 from analysis.axes.paper import Paper
 from analysis.critical.table import critical_table
 from analysis.frames.curves import curves
@@ -212,7 +212,7 @@ def test_legend_says_what_defines_the_curve(make_frame: MakeFrame) -> None:
     frame = make_frame(datasets=BOTH)
     texts = legend_texts(draw_phase_transition(frame))
     best = summarise(frame).groupby("dataset")["elbo_median"].max().map(lambda value: f"−{-value:.2f}")
-    words = f"K = 5, 3,000 steps, 1 seed, best ELBO {best['glyphs']} (glyphs), {best['mnist']} (mnist)"
+    words = f"K = 5, 3,000 steps, 1 seed, best ELBO {best['glyphs']} (glyphs), {best['mnist']} (mnist), {CROSSOVERS}"
     assert texts[0].replace(",\n", ", ") == words
     assert [text.split(", ")[0] for text in texts[1:]] == ["glyphs:embedded", "mnist:embedded"]
     contents = [curve.content for curve in curves(frame)]
@@ -388,7 +388,7 @@ def test_models_share_one_legend_whose_rows_stand_level(
     for column in columns:
         cells = column.get_texts()
         assert len(cells) == 4
-        assert sum("best ELBO" in cell.get_text().replace("\n", " ") for cell in cells) == 2
+        assert sum("best median ELBO" in cell.get_text().replace("\n", " ") for cell in cells) == 2
         for name, cell in zip(legend.get_texts(), cells, strict=True):
             assert cell.get_text().count("\n") == name.get_text().count("\n")
             assert cell.get_window_extent().y1 == pytest.approx(name.get_window_extent().y1, abs=4)

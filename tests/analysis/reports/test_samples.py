@@ -171,7 +171,7 @@ def test_a_label_says_all_that_defines_the_cell(make_results: Make, tmp_path: Pa
             r"\$x:npz",
             cell.checksum[:8],
             "mlp2x4h8",
-            "hvae-ratio+beta-top+kl-anneal+free-bits",
+            "HVAE (ratio)",
             "ρ = 0.85",
             "dynamic binarisation",
             "K = 7",

@@ -11,6 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 import cli
+from analysis.axes.paper import Paper
+from analysis.critical.scaling import scaling_table
+from analysis.figures.scaling import LABELS, draw_scaling, groups_of
+from analysis.frames.gather import gather
 from analysis.reports.scaling import TOO_FEW
 from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell
@@ -41,3 +45,27 @@ def test_scaling_divides_by_units(make_results: Make, tmp_path: Path, kinked_kl:
 def test_one_width_compares_nothing(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path)
     assert TOO_FEW in run("scaling", str(tmp_path))
+
+
+def test_depths_are_lines_of_their_own(make_results: Make, tmp_path: Path) -> None:
+    """Models of one width and two depths would be a line that goes straight up."""
+    make_results(tmp_path, models=("mlp2x4h8", "mlp3x4h8", "mlp2x8h8"))
+    table = scaling_table(gather([tmp_path]).frame)
+    assert [(name, rows["units"].tolist()) for name, rows in groups_of(table)] == [
+        ("mnist:embedded, 2 layers, K = 5, 3,000 steps", [4, 8]),
+        ("mnist:embedded, 3 layers, K = 5, 3,000 steps", [4]),
+    ]
+
+
+def test_a_quantity_without_a_value_has_no_panel_and_the_reason_is_said(make_results: Make, tmp_path: Path) -> None:
+    """Falls without a kink have no onset."""
+    make_results(tmp_path, models=("mlp2x4h8", "mlp2x8h8"), seeds=(0, 1, 2))
+    table = scaling_table(gather([tmp_path]).frame)
+    assert set(table["kind"]) == {"crossover"}
+    for paper in (Paper("column"), Paper("page")):
+        figure = draw_scaling(table, paper=paper)
+        labels = [ax.get_ylabel() for ax in figure.axes]
+        assert labels == [LABELS[name] for name in ("kl_per_unit", "share_active", "rounding")]
+        named = [ax for ax in figure.axes if ax.get_xlabel()]
+        assert len(named) == (2 if paper.width == "column" else 3), "the lowest of each column names its units"
+    assert "no panel of onset" in run("scaling", str(tmp_path))
