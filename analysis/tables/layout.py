@@ -197,7 +197,7 @@ def _sentences(rows: Sequence[TableRow], bounds: Sequence[str]) -> list[str]:
             "Bits/dim: the same in bits for each of an image's C H W values, sign reversed; less is better."
         )
     if any(row.configuration["kl_anneal"] for row in rows):
-        sentences.append("KL annealing a:b: weight 0 for a steps, then linearly up to 1 over b steps.")
+        sentences.append("KL annealing (steps a–b): weight 0 up to step a, then linearly up to 1 at step b.")
     if any(_best(rows)):
         sentences.append(
             "Bold: the highest mean ELBO, and those whose ± overlaps with its own: these seeds do not tell them apart."

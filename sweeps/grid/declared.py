@@ -92,6 +92,15 @@ def binarised(value: str) -> str:
     return "256 levels" if value == "none" else f"{value} binarisation"
 
 
+def annealed(value: str | None) -> str:
+    """Say in words between which steps the weight of the KL rises from 0 to 1, from A:B."""
+    if value is None:
+        return "no KL annealing"
+    held, rise = map(int, value.split(":"))
+    first, last = (f"{step // 1000}k" if step and step % 1000 == 0 else f"{step:,}" for step in (held, held + rise))
+    return f"KL annealing (steps {first}–{last})"
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("dataset", "data", "text"),
     Setting("source", "data", "text"),
@@ -133,7 +142,7 @@ SETTINGS: tuple[Setting, ...] = (
     _objective(
         "kl_anneal",
         "text",
-        label=lambda value: "no KL annealing" if value is None else f"KL annealing {value}",
+        label=annealed,
         help="KL annealing: weight 0 for A steps, then up to 1 over B steps; also in percent, 1%:50%.",
     ),
     _objective(

@@ -51,9 +51,9 @@ def test_methods_are_named_as_in_the_paper_and_unsmoothed_ones_come_first(make_r
         "VAE",
         "IWAE k = 5",
         "VAE, free bits 0.5 nats",
-        "VAE, KL annealing 10:20",
+        "VAE, KL annealing (steps 10–30)",
         "HVAE, ρ = 0.8",
-        "HVAE, ρ = 0.8, KL annealing 10:20",
+        "HVAE, ρ = 0.8, KL annealing (steps 10–30)",
         "HVAE (ratio), ρ = 0.8",
     ]
     assert shared_in_words(found) == ["K = 5", "3,000 steps", "batch 100", "lr 0.001"]

@@ -55,7 +55,7 @@ def test_what_is_not_the_default_is_said(make_frame: MakeFrame) -> None:
     frame = make_frame(datasets=("mnist:grey",), binarise="dynamic", objective=objective)
     shared, own = curves_in_words(curves(frame))
     assert shared == [
-        *("dynamic binarisation", "K = 5", "smoothing ratio", "β_top = 0.5", "KL annealing 10:20"),
+        *("dynamic binarisation", "K = 5", "smoothing ratio", "β_top = 0.5", "KL annealing (steps 10–30)"),
         *("free bits 2 nats", "3,000 steps", "1 seed"),
     ]
     assert [words[0] for words in own] == ["mnist:grey"]
@@ -100,7 +100,11 @@ def test_what_all_curves_of_a_panel_have_in_common_is_in_its_title(make_results:
         "no $\\rho_c$: too few rho values",
         "unless said: no KL annealing, no free bits",
     ]
-    assert sorted(labels) == ["KL annealing 10:20, 1 seed", "all as said, 2 seeds", "free bits 0.5 nats, 1 seed"]
+    assert sorted(labels) == [
+        "KL annealing (steps 10–30), 1 seed",
+        "all as said, 2 seeds",
+        "free bits 0.5 nats, 1 seed",
+    ]
 
 
 def test_what_differs_between_the_curves_of_a_panel_is_in_their_labels(make_results: Make, tmp_path: Path) -> None:

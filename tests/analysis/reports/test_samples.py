@@ -176,6 +176,13 @@ def test_a_label_says_all_that_defines_the_cell(make_results: Make, tmp_path: Pa
             "dynamic binarisation",
             "K = 7",
         ),
-        *("smoothing ratio", "β_top = 0.5", "KL annealing 10:20", "free bits 0.5 nats", "3,000 steps", "seed 4"),
+        *(
+            "smoothing ratio",
+            "β_top = 0.5",
+            "KL annealing (steps 10–30)",
+            "free bits 0.5 nats",
+            "3,000 steps",
+            "seed 4",
+        ),
     ]
     assert units.endswith("active")

@@ -226,14 +226,14 @@ def test_rows_say_what_differs_and_the_title_what_is_shared(make_results: Make, 
     laid = laid_out(gather([tmp_path]).frame)
     assert column(laid, "Method") == [
         *("VAE + β_top = 0.5 + free bits 0.5 nats, batch 50", "VAE, batch 100"),
-        *("HVAE, batch 100", "HVAE + KL annealing 10:20, batch 100"),
+        *("HVAE, batch 100", "HVAE + KL annealing (steps 10–30), batch 100"),
     ]
     assert column(laid, "K") == ["–", "–", "5", "10"]
     assert column(laid, "ρ") == ["1", "1", "0.8", "0.8"]
     assert column(laid, "steps") == ["3,000", "3,000", "3,000", "90,000"]
     content = configurations(gather([tmp_path]).frame)[0].curve.content
     assert laid.title == f"mnist:embedded, content {content}, static binarisation, mlp2x4h8, lr 0.001"
-    assert "KL annealing a:b: weight 0 for a steps, then linearly up to 1 over b steps." in laid.explained
+    assert "KL annealing (steps a–b): weight 0 up to step a, then linearly up to 1 at step b." in laid.explained
 
 
 def test_what_a_reader_must_know_of_a_row_is_a_footnote(make_frame: MakeFrame) -> None:

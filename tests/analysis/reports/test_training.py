@@ -290,7 +290,7 @@ def test_annealing_that_did_not_finish_and_mixed_devices_are_in_the_legend(train
     )
     assert legend_texts(draw_training(found))[0] == [
         "VAE, mixed devices, 2 seeds",
-        "VAE, KL annealing 0:9000, annealing not finished, KL weight ends at 0.333, 1 seed",
+        "VAE, KL annealing (steps 0–9k), annealing not finished, KL weight ends at 0.333, 1 seed",
         BELOW,
     ]
 
@@ -468,7 +468,7 @@ def test_a_colour_scale_alone_needs_no_legend_but_for_caveats(trained: Make, tmp
     found = found_in(tmp_path)
     figure = draw_training(found)
     assert legend_texts(figure) == []
-    assert "KL annealing 0:9" in headings(figure)[0]
+    assert "KL annealing (steps 0–9" in headings(figure)[0]
     found = found_in(tmp_path, change=lambda frame: frame.assign(kl_weight=0.5))
     assert legend_texts(draw_training(found)) == [["HVAE, annealing not finished, KL weight ends at 0.5"]]
 
