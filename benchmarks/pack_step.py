@@ -6,7 +6,8 @@ Prints milliseconds per model-step and ratios for each size of a pack, all from 
 variants in turn so that the machine's drift hits them alike. `plain` is plain_loop.py: one eager model, a DataLoader,
 the default Adam (not for skips). `products` is an MLP pack's batched matrix products in their own
 shapes and nothing else; `floor` is the arithmetic of a model-step, as torch counts it, at the rate of one large product
-of the same precision: what a step would cost if only that took time.
+of the same precision: what a step would cost if only that took time. With bf16 the plain loop stays float32, and its
+products and the floor are those of bfloat16.
 With --device cuda a pack's step is one CUDA graph, and the column M = 1 is an eager pack of one.
 """
 
@@ -125,6 +126,7 @@ def main() -> None:
     data = random_images(ImageSpec.read(given.image)) if given.image else load_dataset("mnist")
     train = TrainSpec(batch_size=given.batch_size, precision=given.precision, mixture=given.mixture)
     dtype = DTYPES[train.precision]
+    of_products = torch.bfloat16 if train.precision == "bf16" else dtype
 
     def trainer(members: int, captured: bool) -> PackTrainer:
         pack = [Member(ObjectiveSpec(i / max(1, members - 1), given.ou_samples)) for i in range(members)]
@@ -148,7 +150,7 @@ def main() -> None:
         variants["packed"] = trainer(members, captured=True).advance
         if isinstance(spec, MLP):
             shapes = products(spec, data.image.pixels, given.batch_size, given.ou_samples)
-            variants["products"] = products_alone(shapes, members, dtype, given.device)
+            variants["products"] = products_alone(shapes, members, of_products, given.device)
         taken: dict[str, list[float]] = {name: [] for name in (*variants, "floor")}
         for advance in variants.values():  # warm up
             seconds_per_step(advance, 5)
@@ -157,7 +159,7 @@ def main() -> None:
                 alone = name in ("plain", "M = 1")
                 seconds = seconds_per_step(advance, given.steps if alone else max(1, given.steps // 4))
                 taken[name].append(seconds / (1 if alone else members))
-            taken["floor"].append(operations / product_rate(dtype, given.device))
+            taken["floor"].append(operations / product_rate(of_products, given.device))
         median = {name: statistics.median(values) for name, values in taken.items()}
         cells = [f"{1e3 * median[name]:.3g}" if name in median else "-" for name in COLUMNS]
         for one, other in ratios.values():

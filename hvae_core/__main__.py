@@ -20,7 +20,8 @@ from hvae_core.evaluation.blocks import choose_examples
 from hvae_core.evaluation.bounds import importance_bound
 from hvae_core.evaluation.evaluate import evaluate
 from hvae_core.families.registry import parse_model
-from hvae_core.spec import PRECISIONS, SMOOTHINGS, Member, ObjectiveSpec, TrainSpec, check_precision
+from hvae_core.precision import check_precision
+from hvae_core.spec import PRECISIONS, SMOOTHINGS, Member, ObjectiveSpec, TrainSpec
 from hvae_core.training.follower import Follower
 from hvae_core.training.trainer import PackTrainer, train_pack
 

@@ -94,7 +94,7 @@ class ConvTrunk(MapsTrunk):
         for layer, stride in zip(self.hidden, self.strides, strict=True):
             if stride < 0:
                 maps = F.interpolate(maps, scale_factor=-stride, mode="nearest")
-            maps = layer(maps).tanh()
+            maps = layer(maps).tanh_()
         return maps
 
 

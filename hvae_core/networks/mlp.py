@@ -14,6 +14,7 @@ from hvae_core.networks.base import Networks
 from hvae_core.networks.normal import Normal
 from hvae_core.networks.parts import Parts
 from hvae_core.networks.stacked import StackedLinear
+from hvae_core.precision import unrounded
 
 SOFTPLUS_SHIFT = math.log(math.expm1(1.0))  # softplus(SOFTPLUS_SHIFT) = 1: every sigma starts near 1
 SIGMA_FLOOR = 1e-4
@@ -28,8 +29,8 @@ class TanhTrunk(nn.Module):
         self.second = StackedLinear(members, hidden, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the layers."""
-        features: Tensor = self.second(self.first(x.flatten(2)).tanh()).tanh()
+        """Apply the layers; tanh in place, as its backward needs its output alone."""
+        features: Tensor = self.second(self.first(x.flatten(2)).tanh_()).tanh_()
         return features
 
 
@@ -48,7 +49,7 @@ class TanhNetwork(TanhTrunk):
 
 def normal_of(outputs: Tensor) -> Normal:
     """N(mu, sigma^2) of a network's outputs (M, N, 2 D, *), mu first, sigma = softplus(s + softplus^-1(1)) + 1e-4."""
-    mean, s = outputs.chunk(2, dim=2)
+    mean, s = unrounded(outputs).chunk(2, dim=2)
     return Normal(mean, F.softplus(s + SOFTPLUS_SHIFT) + SIGMA_FLOOR)
 
 

@@ -18,6 +18,7 @@ from hvae_core.image import ImageSpec
 from hvae_core.likelihoods.base import Likelihood
 from hvae_core.networks.base import Networks
 from hvae_core.networks.normal import Normal
+from hvae_core.precision import unrounded
 from hvae_core.systems.smoothing import OrnsteinUhlenbeck
 
 
@@ -67,7 +68,7 @@ class PixelModel(nn.Module):
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x | z) for images x (M or 1, N, C, H, W); returns (M, N) in nats."""
-        return self.likelihood.log_prob(x, self.network(z))
+        return self.likelihood.log_prob(x, unrounded(self.network(z)))
 
     def mean(self, z: Tensor) -> Tensor:
         """E[x | z] (M, N, C, H, W)."""

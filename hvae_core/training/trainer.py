@@ -20,8 +20,8 @@ from hvae_core.checks import SpecError
 from hvae_core.data import Dataset
 from hvae_core.evaluation.evaluate import Metrics, evaluate
 from hvae_core.families.base import Family
-from hvae_core.precision import products
-from hvae_core.spec import Member, Precision, TrainSpec, check_precision
+from hvae_core.precision import check_precision, products
+from hvae_core.spec import Member, Precision, TrainSpec
 from hvae_core.streams import SeedStreams
 from hvae_core.systems.base import Noise, System
 from hvae_core.systems.build import build
@@ -35,7 +35,10 @@ from hvae_core.training.objective import Objective
 LOOK_SECONDS = 1.0  # between looks at the clock, the follower and the checkpoints
 CHECKPOINT_SHARE = 0.02  # of the time, at most, goes into checkpoints, however slow the disk
 
-DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "float64": torch.float64, "tf32": torch.float32}
+DTYPES: dict[Precision, torch.dtype] = {
+    **{"float32": torch.float32, "tf32": torch.float32, "bf16": torch.float32},
+    "float64": torch.float64,
+}
 
 HistoryRow = dict[str, float | int]
 
@@ -64,7 +67,8 @@ class TrainedPack:
 class PackTrainer:
     """The state of one pack in training: weights, optimiser, streams, step.
 
-    On a GPU the step is replayed as a CUDA graph where `captured`. Raises SpecError for tf32 without a GPU.
+    On a GPU the step is replayed as a CUDA graph where `captured`. Raises SpecError for a precision that the device
+    does not have.
     """
 
     def __init__(
@@ -134,7 +138,7 @@ class PackTrainer:
         """One step as the device sees it: nothing here may read what Python changes from step to step, or wait."""
         x = self.minibatches.draw(self.train.batch_size)
         self.optimiser.zero_grad(set_to_none=True)
-        with products(self.train.precision):
+        with products(self.train.precision, self.device.type):
             terms = self.model(x, self.draw_noise(), self.smoothing)
             loss = self.objective.loss(terms, self.clock)
             loss.sum().backward()  # the sum keeps every member's gradient its own

@@ -193,7 +193,7 @@ SETTINGS: tuple[Setting, ...] = (
         "precision",
         "text",
         label=str,
-        help="Floating-point precision of training and evaluation; tf32 needs a GPU.",
+        help="Floating-point precision; tf32 (on a GPU) and bf16 round the products of training, not of evaluation.",
         choices=PRECISIONS,
     ),
     _train(

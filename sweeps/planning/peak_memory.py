@@ -20,7 +20,7 @@ from hvae_core.data import Dataset
 from hvae_core.families.base import Family
 from hvae_core.families.registry import parse_model
 from hvae_core.image import ImageSpec
-from hvae_core.spec import Member, ObjectiveSpec, TrainSpec, check_precision
+from hvae_core.spec import Member, ObjectiveSpec, TrainSpec
 from hvae_core.systems.sizes import parameters
 from sweeps.planning.resources import usable_cpus
 
@@ -53,6 +53,8 @@ def measured(
 ) -> list[Peak]:
     """Measure every model with every objective; raises SpecError for a bad setting before anything is measured."""
     import torch
+
+    from hvae_core.precision import check_precision
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     check_precision(train.precision, device)

@@ -13,7 +13,6 @@ from typing import Any
 from rich.console import Console
 from torch import cuda
 
-from hvae_core.spec import check_precision
 from sweeps.errors import COMPLETE, ERROR, INCOMPLETE, SIGNAL
 from sweeps.grid.cell import Cell
 from sweeps.grid.sweep_spec import SweepSpec
@@ -134,6 +133,7 @@ class Driver:
 
     def _train(self, plan: Plan, probe_first: bool, journal: Journal, follow: Callable[[int], None]) -> int | None:
         """Run the plan's packs through Ray; returns the signal that stopped it, if one did."""
+        from hvae_core.precision import check_precision  # loads torch
         from sweeps.running import ray_tune  # loading Ray takes seconds: only when there is something to train
 
         settings = self.settings

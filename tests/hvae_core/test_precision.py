@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 import torch
 
+from hvae_core.checks import SpecError
 from hvae_core.data import Dataset
 from hvae_core.evaluation.evaluate import evaluate
 from hvae_core.families.registry import parse_model
-from hvae_core.precision import products
-from hvae_core.spec import Member, TrainSpec
+from hvae_core.networks.normal import Normal
+from hvae_core.networks.stacked import StackedLayer
+from hvae_core.precision import check_precision, products
+from hvae_core.spec import Member, ObjectiveSpec, Precision, TrainSpec
 from hvae_core.training.trainer import PackTrainer
 
 BACKENDS: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
@@ -55,3 +58,116 @@ def test_training_and_evaluation_do_not_round_convolutions_unasked(bars: Dataset
     assert len(seen) > 2
     assert all(each == ["ieee", "ieee"] for each in seen)
     assert settings() == ["tf32", "tf32"]
+
+
+MODELS = ("mlp2x4h5", "linear0.6-0.4", "conv2x2x2x2f3", "resnet2x2x2x2b1f4")
+OTHERS: tuple[dict[str, Any], ...] = (
+    *({"system": name} for name in ("lvae", "lvae+skip", "biva")),
+    {"system": "vampprior", "pseudo_inputs": 4},
+)
+
+
+@pytest.fixture
+def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU that has bfloat16: where it has not, torch does the same more slowly."""
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"amx_bf16": True})
+
+
+def rounded(data: Dataset, model: str = "mlp2x4h5", precision: Precision = "bf16", **objective: Any) -> PackTrainer:
+    members = [Member(ObjectiveSpec(rho, 3, **objective), seed) for seed, rho in ((1, 0.8), (2, 1.0))]
+    train = TrainSpec(batch_size=16, precision=precision)
+    return PackTrainer(parse_model(model), members, train, data, torch.device("cpu"))
+
+
+@pytest.mark.usefixtures("hardware")
+@pytest.mark.parametrize(
+    ("model", "objective"),
+    [*((model, {}) for model in MODELS), *(("mlp2x4h5", objective) for objective in OTHERS)],
+)
+def test_bf16_rounds_the_products_of_training_alone(bars: Dataset, model: str, objective: dict[str, Any]) -> None:
+    """Layers give bfloat16 there, float32 in evaluation; weights, their gradients, terms and metrics are float32."""
+    pack = rounded(bars, model, **objective)
+    seen: list[torch.dtype] = []
+    for layer in pack.model.modules():
+        if isinstance(layer, StackedLayer) and layer.weight.numel() and next(layer.children(), None) is None:
+            layer.register_forward_hook(lambda layer, given, out: seen.append(out.dtype))
+    for _ in range(2):
+        loss = pack.advance()
+    assert set(seen) == {torch.bfloat16}
+    assert loss.dtype == torch.float32
+    assert loss.isfinite().all()
+    tensors = [*pack.model.state_dict().values(), *(w.grad for w in pack.model.parameters() if w.grad is not None)]
+    assert {tensor.dtype for tensor in tensors if tensor.is_floating_point()} == {torch.float32}
+    seen.clear()
+    pack.measure(torch.from_numpy(bars.valid))
+    assert set(seen) == {torch.float32}
+
+
+@pytest.mark.usefixtures("hardware")
+@pytest.mark.parametrize("model", MODELS)
+def test_a_bf16_step_is_the_float32_step_within_its_rounding(bars: Dataset, model: str) -> None:
+    """The same noise and images: losses agree to a percent, and gradients point the same way."""
+    both = [rounded(bars, model, precision) for precision in ("bf16", "float32")]
+    one, other = (pack.advance() for pack in both)
+    assert one == pytest.approx(other, rel=0.01)
+    assert not torch.equal(one, other) or model.startswith("linear")
+    flat = [torch.cat([w.grad.flatten() for w in pack.model.parameters() if w.grad is not None]) for pack in both]
+    assert float(torch.cosine_similarity(flat[0], flat[1], 0)) > 0.99
+
+
+@pytest.mark.usefixtures("hardware")
+def test_a_normal_keeps_what_bfloat16_would_round_away(bars: Dataset) -> None:
+    """The floor of sigma, 1e-4, is a third of what bfloat16 resolves near 0.1: sigma is made in float32."""
+    pack = rounded(bars)
+    found: list[Normal] = []
+    for network in pack.model.posteriors:
+        network.register_forward_hook(lambda network, given, normal: found.append(normal))
+    pack.advance()
+    for normal in found:
+        assert (normal.mean.dtype, normal.std.dtype) == (torch.float32, torch.float32)
+        assert not torch.equal(normal.std, normal.std.bfloat16().float())
+
+
+@pytest.mark.usefixtures("hardware")
+def test_an_interrupted_bf16_run_goes_on_bit_for_bit(bars: Dataset) -> None:
+    whole, part, rest = rounded(bars), rounded(bars), rounded(bars)
+    for _ in range(6):
+        whole.advance()
+    for _ in range(3):
+        part.advance()
+    rest.restore(part.state())
+    for _ in range(3):
+        rest.advance()
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(rest.model.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("found", [{}, {"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}])
+def test_bf16_is_refused_where_the_hardware_has_none(
+    bars: Dataset, monkeypatch: pytest.MonkeyPatch, found: dict[str, bool]
+) -> None:
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: found)
+    with pytest.raises(SpecError, match=r"^precision: 'bf16' is not allowed here; it needs a GPU .* or a CPU with AVX"):
+        rounded(bars)
+    for name in ("avx512_bf16", "amx_bf16", "bf16"):
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda name=name: {**found, name: True})
+        check_precision("bf16", "cpu")
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_captured_bf16_step_is_the_eager_one(bars: Dataset) -> None:
+    packs = [
+        PackTrainer(
+            parse_model("mlp2x4h5"),
+            [Member(ObjectiveSpec(0.8, 3), 1)],
+            TrainSpec(batch_size=16, precision="bf16"),
+            bars,
+            torch.device("cuda"),
+            captured,
+        )
+        for captured in (True, False)
+    ]
+    for _ in range(20):
+        losses = [pack.advance().clone() for pack in packs]
+        torch.testing.assert_close(losses[0], losses[1], rtol=2e-2, atol=2e-2)
