@@ -15,7 +15,7 @@ if [ "$device" = cpu ]; then  # at toy size: to try this script out
     models=("conv3x2x7x7f4" "resnet2x2x7x7b1f4" "resnet2x2x8x8b1f4 --image 3x32x32/256 --mixture 2")
     panel="--rho 0.5 1 --steps 20"
 else
-    steps=40 members="1 4 11 21 42 64" maps="1 4 11" batch=64 repeats=20 mlp=mlp4x40 precisions="float32 tf32"
+    steps=40 members="1 4 11 21 42 64" maps="1 4 11" batch=64 repeats=20 mlp=mlp4x40 precisions="float32 tf32 bf16"
     models=("conv3x8x7x7" "resnet3x8x14x14f32" "resnet3x8x16x16b6f100 --image 3x32x32/256 --mixture 10")
     panel="--steps 100000 --rho 0 .2 .4 .5 .6 .7 .75 .8 .85 .88 .9 .91 .92 .93 .94 .95 .96 .97 .98 .99 1"
 fi

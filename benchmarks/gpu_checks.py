@@ -1,4 +1,4 @@
-"""What a GPU must get right before its numbers count: captured steps, tf32, resuming, and the memory estimate.
+"""What a GPU must get right before its numbers count: captured steps, tf32 and bf16, resuming, and the memory estimate.
 
     python -m benchmarks.gpu_checks --device cuda
 
@@ -55,12 +55,14 @@ def compare(data: Dataset, model: str, device: str, steps: int) -> None:
     print(f"| captured step, eager step (float32) | {difference(first, eager):.1e} |")
     exact = [trained(trainer(data, model, device, 8, "float64", captured), steps) for captured in (True, False)]
     print(f"| captured step, eager step (float64) | {difference(*exact):.1e} |")
-    if device != "cpu":
-        tf32 = trained(trainer(data, model, device, 8, "tf32"), steps)
-        print(f"| tf32, float32 | {difference(tf32, first):.1e} |")
-        packs = (trainer(data, model, device, 8, "tf32"), trainer(data, model, device, 8))
+    rounded: tuple[Precision, ...] = ("tf32", "bf16") if device != "cpu" else ()
+    for precision in rounded:
+        other = trained(trainer(data, model, device, 8, precision), steps)
+        print(f"| {precision}, float32 | {difference(other, first):.1e} |")
+        packs = (trainer(data, model, device, 8, precision), trainer(data, model, device, 8))
         losses = [pack.advance() for pack in packs]
-        print(f"| tf32, float32: the loss of the first step | {float((losses[0] / losses[1] - 1).abs().max()):.1e} |")
+        apart = float((losses[0] / losses[1] - 1).abs().max())
+        print(f"| {precision}, float32: the loss of the first step | {apart:.1e} |")
     half = trained(trainer(data, model, device, 8), steps // 2)
     rest = trainer(data, model, device, 8)
     rest.restore(half.state())

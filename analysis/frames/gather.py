@@ -208,6 +208,7 @@ def _fits(name: str, value: object) -> bool:
     return not _is_count(name) or (number == int(number) and 0 <= number < 2**63)
 
 
+@cache
 def _is_count(name: str) -> bool:
     return name in _COUNTS or name.startswith("au_") or name.endswith(("_examples", "_paths"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from hvae_core.image import ImageSpec
@@ -112,17 +113,17 @@ class Family(ABC):
         """Whether it is meant to explain pixels, so that it must beat independent ones."""
         return True
 
-    @property
+    @cached_property
     def units(self) -> tuple[int, ...]:
         """Number of units of each stochastic layer, layer 1 first."""
         return tuple(map(math.prod, self.latents))
 
-    @property
+    @cached_property
     def depth(self) -> int:
         """Number L of stochastic layers."""
         return len(self.latents)
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Units of the widest stochastic layer."""
         return max(self.units)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hvae_core.checks import SpecError, require, require_whole
@@ -68,7 +69,7 @@ class MLP(Family):
             return cls(widths, tuple(8 * width for width in widths))
         return None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Canonical text of the grammar: what the default says is left out."""
         width, hidden = self.widths[0], self.hidden[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from hvae_core.checks import SpecError
 from hvae_core.families import conv, linear, mlp, own, resnet
@@ -49,5 +50,6 @@ def recorded_model(name: str, code: str | None, latents: str | None) -> Family:
     return model
 
 
+@lru_cache(maxsize=4096)  # thousands of cells name the same few models
 def _built_in(text: str) -> Family | None:
     return next((model for parse in BUILT_IN if (model := parse(text)) is not None), None)

@@ -166,10 +166,9 @@ class Ledger:
             raise DamagedFileError(path / "config.json", f"{error}") from error
         if cell.id != cell_id:
             raise DamagedFileError(path / "config.json", f"describes cell {cell.id}, not {cell_id}")
-        return self._outcome(cell)
+        return self._outcome(cell, path)
 
-    def _outcome(self, cell: Cell) -> Record:
-        path = self.cell_path(cell.id)
+    def _outcome(self, cell: Cell, path: Path) -> Record:
         damage: list[DamagedFileError] = []
         result = failure = None
         try:
@@ -234,7 +233,7 @@ class Ledger:
                 if not config.parent.exists():
                     continue  # never planned, or just set aside as a whole
                 write_json(config, cell.config)
-                record = self._outcome(cell)
+                record = self._outcome(cell, config.parent)
             for damaged in record.damage:
                 put_aside(damaged)
             if record.damage and record.result is not None:
@@ -284,7 +283,11 @@ class Ledger:
         """Read the later evaluations of a cell by name (5000: L_5000); a damaged one is named in `damaged`."""
         found: dict[str, dict[str, Any]] = {}
         folder = self.cell_path(cell_id)
-        for entry in os.listdir(folder) if folder.is_dir() else ():  # noqa: PTH208 - glob takes ten times as long
+        try:
+            entries = os.listdir(folder)  # noqa: PTH208 - glob takes ten times as long
+        except (FileNotFoundError, NotADirectoryError):
+            entries = []
+        for entry in entries:
             name, path = EVALUATION.fullmatch(entry), folder / entry
             if name is not None:
                 try:
