@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.lines import Line2D
 
-from analysis.axes.legend import C_C, RHO_C, critical_in_words, wrapped
+from analysis.axes.legend import C_C, CROSSOVERS, RHO_C, critical_in_words, crossovers_in_words, level, wrapped
+from analysis.axes.style import new_figure, paper_style
 
 NAN = math.nan
 
@@ -49,3 +51,23 @@ def test_wrapping_loses_no_word_and_breaks_only_between_them(words: list[str], i
     text = wrapped(words, inches)
     assert text.replace(",\n", ", ") == ", ".join(words)
     assert len(text.splitlines()) >= len(wrapped(words, 2 * inches).splitlines())
+
+
+def test_handles_stand_level_with_the_first_line_of_their_labels() -> None:
+    """Beside the middle of three lines a handle could be taken for that of the next label."""
+    with paper_style():
+        figure = new_figure(3, 2)
+        handles = [Line2D([], []) for _ in range(2)]
+        legend = level(figure.legend(handles, ["one\ntwo\nthree", "four"], handleheight=1.0, frameon=False))
+        figure.draw_without_rendering()
+    for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
+        assert handle is not None
+        box = text.get_window_extent()
+        line = box.height / (text.get_text().count("\n") + 1)
+        middle = handle.get_window_extent().y0
+        assert box.y1 - line < middle < box.y1
+
+
+def test_the_width_of_a_crossover_is_a_range_and_open_where_any_is_allowed() -> None:
+    assert crossovers_in_words([row(kind="crossover")]) == [], "without a place there is nothing to say"
+    assert crossovers_in_words([row(), row(kind="crossover", rho_crossing=0.9)]) == [CROSSOVERS]

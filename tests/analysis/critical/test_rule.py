@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.critical.free_exponent import first_threshold
+from analysis.critical.kink import ROUNDINGS
 from analysis.critical.linear import top_kl
 from analysis.critical.rule import Estimate, estimate, in_words
 from benchmarks.critical import anywhere, late, simulate
@@ -125,6 +126,20 @@ def test_every_verdict_in_words(keep: object, kind: str, words: str) -> None:
     assert found.kind == kind
     assert in_words(found, UNITS, 4000).startswith(words)
     assert found.has_value == (kind == "kink") == (not math.isnan(found.rho))
+
+
+@pytest.mark.parametrize(
+    ("rounding", "widest", "words"),
+    [(0.01, 0.02, "0.01 to 0.02"), (0.01, 0.01, "0.01"), (0.02, ROUNDINGS[-1], ">= 0.02")],
+)
+def test_the_width_of_a_crossover_is_the_range_that_the_curve_allows(
+    rounding: float, widest: float, words: str
+) -> None:
+    found = Estimate("crossover", rounding=rounding, widest=widest, gap=0.02)
+    assert in_words(found, UNITS, 4000) == f"crossover of width {words} at 4,000 steps"
+    undecided = Estimate("undecided", widest=widest, gap=0.002)
+    width = "of any width" if widest == ROUNDINGS[-1] else f"of width <= {widest:g}"
+    assert in_words(undecided, 1, 4000) == f"kink or crossover {width}: cannot tell"
 
 
 def test_a_seed_far_from_the_others_is_named() -> None:

@@ -180,7 +180,12 @@ def test_what_is_less_well_known_is_a_band(make_frame: MakeFrame, kinked_kl: Top
     assert not lines(ax, "critical")
     low, high = bands(ax)["crossover"]
     assert low < high
-    assert (low + high) / 2 == pytest.approx(critical_table(frame)["rho_crossing"].iloc[0])
+    found = critical_table(frame)
+    assert (low + high) / 2 == pytest.approx(found["rho_crossing"].iloc[0])
+    assert high - low == pytest.approx(found["widest"].iloc[0]), "as wide as the legend says, no more"
+    unknown = draw_phase_transition(frame, found.assign(rounding=0.004, widest=np.inf)).axes[0]
+    low, high = bands(unknown)["crossover"]
+    assert high - low == pytest.approx(0.004), "the least width, where the curve allows any"
     table = critical_table(make_frame(seeds=(0, 1, 2), top_kl=kinked_kl)).assign(interval90_low=0.8)
     ax = draw_phase_transition(make_frame(seeds=(0, 1, 2), top_kl=kinked_kl), table).axes[0]
     assert not lines(ax, "critical")
@@ -393,6 +398,15 @@ def test_models_share_one_legend_whose_rows_stand_level(
             assert cell.get_text().count("\n") == name.get_text().count("\n")
             assert cell.get_window_extent().y1 == pytest.approx(name.get_window_extent().y1, abs=4)
     assert_everything_is_inside_and_apart(figure)
+
+
+def test_a_crossover_on_the_c_axis_is_as_wide_as_it_is_in_c(make_frame: MakeFrame) -> None:
+    frame = make_frame(seeds=(0, 1, 2))  # a sigmoid
+    (row,) = critical_table(frame).to_dict("records")
+    c = [retained_variance(row["rho_crossing"] + step * row["widest"], row["ou_samples"]) for step in (-0.5, 0, 0.5)]
+    low, high = bands(draw(*on_c_axis(frame, summarise(frame), critical_table(frame)), axis="c").axes[0])["crossover"]
+    assert high - low == pytest.approx(c[2] - c[0])
+    assert (low + high) / 2 == pytest.approx(c[1])
 
 
 def test_a_column_of_a_paper_takes_two_models(make_frame: MakeFrame) -> None:

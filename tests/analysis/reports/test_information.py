@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.figures.information import MAX_CURVES, draw_information
+from analysis.axes.paper import Paper
+from analysis.figures.information import MAX_CURVES, curves_drawn, draw_information
 from analysis.frames.curves import curves
 from analysis.frames.gather import GatherError, gather
 from analysis.reports import information
@@ -140,3 +141,15 @@ def test_rows_are_layers_whatever_the_depth_of_a_column(make_results: Make, tmp_
         tops.setdefault(str(ax.get_label()).split(" ", 1)[1], set()).add(round(ax.get_position().y1, 6))
     assert {layer: len(heights) for layer, heights in tops.items()} == {"layer 1": 1, "layer 2": 1, "layer 3": 1}
     assert sorted(ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()) == [f"layer {i}\n(nats)" for i in (1, 2, 3)]
+
+
+def test_curves_of_one_model_come_before_those_of_the_next(make_results: Make, tmp_path: Path) -> None:
+    """Two data sets of one model, not two models of one data set: rows of a figure are then the same layers."""
+    data = ("mnist:embedded", "glyphs:embedded")
+    evaluate(tmp_path, make_results(tmp_path, datasets=data, models=("mlp2x4h8", "mlp2x8h8"), rhos=RHOS))
+    shown = curves_drawn(curves(gather([tmp_path]).frame), Paper("column"))
+    assert [(curve["dataset"], curve["model"]) for curve in shown] == [("glyphs", "mlp2x4h8"), ("mnist", "mlp2x4h8")]
+    done = information.report(PlotRequest([tmp_path], width="column"))
+    (line,) = [note for note in done.notes if "left out" in note]
+    assert line.count("mlp2x8h8") == 2
+    assert "mlp2x4h8" not in line
