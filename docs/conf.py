@@ -2,7 +2,7 @@
 
 project = "hvae-sweep"
 extensions = ["myst_parser"]
-exclude_patterns = ["_build", "gallery/*/table.md"]
+exclude_patterns = ["_build", "gallery/*/table.md", "reference/cpu/table.md"]
 html_theme = "furo"
 html_title = "hvae-sweep"
 html_show_copyright = False

@@ -75,8 +75,8 @@ def label_of(cell: pd.Series[Any], inches: float) -> str:
     settings = [words for words in shared if words != curve.seeds]
     ((method, _),) = names_in_words(configurations(cell.to_frame().T))
     words = [content, curve["model"], *method, f"ρ = {cell['rho']:g}", *settings, f"seed {cell['seed']}"]
-    units = f"top KL {cell['kl_top']:.2f} nats, {cell['au_top']} of {curve.top_width} top units active"
+    found = [f"top KL {cell['kl_top']:.2f} nats", f"{cell['au_top']} of {curve.top_width} top units active"]
     bits = cell.get("bits_per_dim", math.nan)
-    units += "" if pd.isna(bits) else f"\n{bits:.3f} bits/dim"
+    units = wrapped([*found, *([] if pd.isna(bits) else [f"{bits:.3f} bits/dim"])], inches)
     named = textwrap.fill(f"{style.plain(name)},", int(17 * inches))
     return f"{named}\n{wrapped(list(map(style.plain, words)), inches)}\n{units}"

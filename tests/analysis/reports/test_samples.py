@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
+from analysis.axes.paper import Width
 from analysis.figures.samples import ACROSS
 from analysis.frames.curves import curves
 from analysis.frames.gather import GatherError
@@ -22,6 +25,7 @@ from hvae_core.spec import TrainSpec
 from sweeps.grid.cell import Cell
 from sweeps.ledger.ledger import Ledger
 from sweeps.trained.drawings import Pictures
+from tests.analysis.boxes import assert_apart
 
 Make = Callable[..., list[Cell]]
 FEW = (0.5, 0.9, 1.0)
@@ -165,8 +169,8 @@ def test_a_label_says_all_that_defines_the_cell(make_results: Make, tmp_path: Pa
         tmp_path, datasets=("$x:npz",), binarise="dynamic", rhos=(0.85,), seeds=(4,), objective=objective
     )
     label = let_draw(drawn(tmp_path).table.iloc[0], tmp_path, 1.6).label
-    *facts, units = label.split("\n")
-    assert " ".join(facts).split(", ") == [
+    facts, units = re.split(r"\n(?=top KL)", label)
+    assert facts.replace("\n", " ").split(", ") == [
         *(
             r"\$x:npz",
             cell.checksum[:8],
@@ -185,4 +189,25 @@ def test_a_label_says_all_that_defines_the_cell(make_results: Make, tmp_path: Pa
             "seed 4",
         ),
     ]
-    assert units.endswith("active")
+    assert re.fullmatch(r"top KL \d+\.\d\d nats,\s\d+ of 4 top units active", units)
+
+
+@pytest.mark.parametrize("width", ["column", "page"])
+def test_labels_of_wide_models_leave_the_images_free(
+    make_results: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: Width
+) -> None:
+    make_results(tmp_path, models=("mlp2x200h8",), rhos=FEW, top_kl=lambda cell: 131.25)
+    figures: list[Figure] = []
+
+    def keep(figure: Figure, *others: object) -> list[Path]:
+        figures.append(figure)
+        return []
+
+    monkeypatch.setattr("analysis.reports.samples.write_files", keep)
+    samples_report(PlotRequest([tmp_path], width=width))
+    (figure,) = figures
+    figure.draw_without_rendering()
+    labels = [text.get_window_extent() for text in figure.texts if text.get_gid() == "label"]
+    images = [box for axes in figure.axes if (box := axes.get_tightbbox()) is not None]
+    assert any("of 200 top units active" in text.get_text() for text in figure.texts)
+    assert_apart([*labels, *images])
