@@ -13,7 +13,6 @@ from hvae_core.networks.base import Networks
 from hvae_core.networks.mlp import SIGMA_FLOOR, SOFTPLUS_SHIFT
 from hvae_core.networks.normal import Normal
 from hvae_core.networks.stacked import StackedLayer, StackedLinear
-from hvae_core.precision import unrounded
 
 NOISE = 0.1  # share of z_1's variance that is not the pixel's; the optimum does not depend on it
 
@@ -64,7 +63,7 @@ class LinearNormal(nn.Module):
 
     def forward(self, z: Tensor) -> Normal:
         """Rows z (M or 1, N, D) -> Normal on (M, N, D)."""
-        mean = unrounded(self.mean(z))
+        mean: Tensor = self.mean(z)
         std = torch.ones_like(mean) if self.spread is None else self.spread().expand_as(mean)
         return Normal(mean, std)
 

@@ -13,15 +13,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hvae_core.precision import unrounded
+
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)
 class Normal:
-    """A diagonal normal; mean and std are (M, N, *shape), broadcastable against each other."""
+    """A diagonal normal; mean and std are (M, N, *shape), broadcastable against each other, and never bfloat16."""
 
     mean: Tensor
     std: Tensor
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mean", unrounded(self.mean))
+        object.__setattr__(self, "std", unrounded(self.std))
 
     def sample(self, noise: Tensor) -> Tensor:
         """Reparameterise: mean + std * noise for standard normal noise; returns (M, N, *shape)."""

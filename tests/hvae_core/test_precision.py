@@ -128,6 +128,18 @@ def test_a_normal_keeps_what_bfloat16_would_round_away(bars: Dataset) -> None:
         assert not torch.equal(normal.std, normal.std.bfloat16().float())
 
 
+def test_a_normal_is_never_of_bfloat16() -> None:
+    """Whatever a user's own networks make it of; float64 stays what it is."""
+    for given, kept in (
+        (torch.bfloat16, torch.float32),
+        (torch.float32, torch.float32),
+        (torch.float64, torch.float64),
+    ):
+        normal = Normal(torch.zeros(1, 2, 3, dtype=given), torch.ones(1, 2, 3, dtype=given))
+        assert (normal.mean.dtype, normal.std.dtype) == (kept, kept)
+        assert normal.log_prob(normal.sample(torch.zeros(1, 2, 3))).dtype == kept
+
+
 @pytest.mark.usefixtures("hardware")
 def test_an_interrupted_bf16_run_goes_on_bit_for_bit(bars: Dataset) -> None:
     whole, part, rest = rounded(bars), rounded(bars), rounded(bars)
