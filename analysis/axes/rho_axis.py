@@ -43,9 +43,12 @@ def is_crowded(rhos: Sequence[float]) -> bool:
     return len(grid) > 2 and float(np.median(grid)) > grid[0] + 0.75 * (grid[-1] - grid[0])
 
 
-def set_rho_axis(axes: Sequence[Axes], rhos: Sequence[float], inches: float, scale: str = "auto") -> bool:
+def set_rho_axis(
+    axes: Sequence[Axes], rhos: Sequence[float], inches: float, scale: str = "auto", first: Sequence[float] = ()
+) -> bool:
     """Give axes that are `inches` wide the rho axis of a grid; returns whether it is stretched.
 
+    `first` are values of the grid that are labelled before others, where something is said of them.
     "auto" stretches where `is_crowded`. Raises ValueError for another scale than SCALES.
     """
     if scale not in SCALES:
@@ -59,7 +62,7 @@ def set_rho_axis(axes: Sequence[Axes], rhos: Sequence[float], inches: float, sca
         low, high = unstretch(limits) if stretched else limits
         ax.set_xlim(float(low), float(high))
         if stretched or len(grid) == 1 or not _odd(grid[1:-1]):
-            ax.xaxis.set_major_locator(FixedLocator(ticks_of(list(rhos), inches, stretched)))
+            ax.xaxis.set_major_locator(FixedLocator(ticks_of(list(rhos), inches, stretched, first)))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
         ax.xaxis.set_minor_locator(FixedLocator([] if _odd(grid[1:-1]) else grid.tolist()))
         ax.xaxis.set_minor_formatter(NullFormatter())
@@ -78,15 +81,16 @@ def _limits(grid: Any, stretched: bool) -> Any:
     return np.array([ends[0] - pad, ends[1] + pad])
 
 
-def ticks_of(rhos: Sequence[float], inches: float, stretched: bool) -> list[float]:
-    """Choose values of the grid whose labels stay apart: the last and the first, round ones, and then the others."""
+def ticks_of(rhos: Sequence[float], inches: float, stretched: bool, first: Sequence[float] = ()) -> list[float]:
+    """Choose values of the grid whose labels stay apart: the last, the first, those asked for, round ones, others."""
     grid = np.unique(rhos)
     limits, place = _limits(grid, stretched), stretch if stretched else np.asarray
     inch = (limits[1] - limits[0]) / inches
     round_ones = [value for value in _NICE if np.isclose(grid, value, rtol=0, atol=1e-9).any()]
     others = sorted((float(value) for value in grid if round(value, 3) == value), key=lambda value: len(f"{value:g}"))
     chosen: list[float] = []
-    for value in (float(grid[-1]), float(grid[0]), *round_ones, *others):
+    asked = [float(value) for value in grid if np.isclose(first, value, rtol=0, atol=1e-9).any()]
+    for value in (float(grid[-1]), float(grid[0]), *asked, *round_ones, *others):
         if all(abs(place(value) - place(other)) >= _apart(value, other) * inch for other in chosen):
             chosen.append(value)
     return sorted(chosen)

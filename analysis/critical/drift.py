@@ -2,6 +2,11 @@ r"""How the fall moves while training goes on, from histories.
 
     x(T)          crossing of 0.05 nats per unit after T steps, seed by seed, for T = the steps and halves of it
     2 x(T) - x(T/2)   where it goes if it moves as 1/T
+
+A crossing may lie anywhere between the two values of the grid around it, so its interval is never less than that gap,
+nor than the 90 % interval over three seeds or more; that of 2 x(T) - x(T/2) follows from the ends of both. Only rho
+that all seeds have count, and over a gap above 0.05 there is no crossing.
+
     s(T)          rounding of the kink after T steps: s T constant over three doublings is what a transition shows
     exponent      log2 of KL(T) / KL(T/2) at each rho: 0 where training has settled
 
@@ -18,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.critical.kink import Floats
-from analysis.critical.rule import Estimate, estimate
+from analysis.critical.rule import LARGEST_GAP, estimate
 from analysis.critical.seed_interval import seed_interval
 from analysis.frames.curves import CURVE, Curve, curves
 
@@ -74,41 +79,63 @@ def _kl_at(curve: Curve, histories: Mapping[str, pd.DataFrame], step: int) -> pd
 
 
 def _rows(curve: Curve, at: Mapping[int, pd.DataFrame], exponents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    rows, before, products = [], None, []
-    for step, table in at.items():
+    rows, products = list[dict[str, Any]](), []
+    for step, some in at.items():
+        table = some.dropna(axis=1)
         rho = table.columns.to_numpy(dtype=float)
         found = estimate(rho, table.to_numpy(dtype=float), curve.top_width)
         products.append((found.rounding * step, found.widest * step))
         row: dict[str, Any] = {**curve.declared, "step": step, "n_rho": len(rho), "n_seeds": len(table)}
-        row |= zip(AT_STEP[:3], seed_interval(found.crossings), strict=True)
-        if before is not None:
-            ahead = [2 * now - then for now, then in zip(found.crossings, before.crossings, strict=True)]
-            row |= zip(AT_STEP[3:], seed_interval(ahead), strict=True)
+        row |= zip(AT_STEP[:3], _with_gap(rho, found.crossings), strict=True)
+        if rows:
+            row |= zip(AT_STEP[3:], _ahead(row, rows[-1]), strict=True)
         row |= {"rounding": found.rounding, "widest": found.widest, "rounding_steps": found.rounding * step}
         rows.append(row)
-        before = found
-    rows[-1]["verdict"] = _verdict(curve, estimates=found, exponents=exponents, products=products)
+    rows[-1]["verdict"] = _verdict(curve, exponents, products)
     return rows
 
 
-def _verdict(
-    curve: Curve, estimates: Estimate, exponents: Sequence[Mapping[str, Any]], products: Sequence[tuple[float, float]]
-) -> str:
-    drifting = [row["rho"] for row in exponents if row["drifting"]]
-    where = (
-        f"rho {min(drifting):g} to {max(drifting):g}"
-        if len(set(drifting)) > 1
-        else f"rho {drifting[0]:g}"
-        if drifting
-        else ""
-    )
-    said = [f"at {curve['steps']:,} steps, still drifting at {where}" if drifting else "settled at every rho"]
+def _with_gap(rho: Floats, crossings: Sequence[float]) -> tuple[float, float, float]:
+    """Return the mean crossing, and its interval: over seeds, and at least the gap of the grid that it lies in."""
+    mean, low, high = seed_interval(crossings)
+    if math.isnan(mean):
+        return math.nan, math.nan, math.nan
+    right = int(np.clip(np.searchsorted(rho, mean), 1, len(rho) - 1))
+    if rho[right] - rho[right - 1] > LARGEST_GAP + 1e-9:
+        return math.nan, math.nan, math.nan
+    return mean, max(0.0, float(np.nanmin([low, rho[right - 1]]))), min(1.0, float(np.nanmax([high, rho[right]])))
+
+
+def _ahead(now: Mapping[str, Any], then: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Return 2 x(T) - x(T/2), as far as rho goes, with the ends that those of both allow."""
+    middle, low, high = AT_STEP[:3]
+    ends = (2 * now[middle] - then[middle], 2 * now[low] - then[high], 2 * now[high] - then[low])
+    return ends[0], *(float(np.clip(end, 0.0, 1.0)) for end in ends[1:])
+
+
+def _verdict(curve: Curve, exponents: Sequence[Mapping[str, Any]], products: Sequence[tuple[float, float]]) -> str:
+    moving = [row for row in exponents if row["drifting"]]
+    parts = [
+        f"{verb} at {_range([row['rho'] for row in moving if sign * row['exponent'] > 0])}"
+        for verb, sign in (("grows", 1), ("decays", -1))
+        if any(sign * row["exponent"] > 0 for row in moving)
+    ]
+    still = f"at {curve['steps']:,} steps still drifting: the KL {' and '.join(parts)}"
+    said = [still if moving else "settled at every rho"]
     least, most = (np.array(end) for end in zip(*products, strict=True))
     if len(products) > HALVINGS and not np.isnan(least).any() and least.max() > 0:
-        constant = least.max() <= STEADY * most.min()
+        constant, seen = least.max() <= STEADY * most.min(), least.min() > 0
         what = "proportional to 1 / steps over three doublings"
-        said.append(f"rounding {what}, as at a transition" if constant else f"rounding not {what}")
+        if constant and not seen:
+            said.append("rounding compatible with 1 / steps, but not seen at all of them")
+        else:
+            said.append(f"rounding {what}, as at a transition" if constant else f"rounding not {what}")
     return "; ".join(said)
+
+
+def _range(rhos: Sequence[float]) -> str:
+    """Say a range of rho, or the one value."""
+    return f"rho {min(rhos):g} to {max(rhos):g}" if len(set(rhos)) > 1 else f"rho {rhos[0]:g}"
 
 
 def _exponents(curve: Curve, before: pd.DataFrame, after: pd.DataFrame) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis.critical.kink import ROUNDINGS, Floats
 from analysis.critical.rule import Estimate, estimate, in_words
+from analysis.critical.seed_interval import LEAST_SEEDS
 from analysis.frames.baseline import below_baseline
 from analysis.frames.curves import CURVE, Curve, curves
 from hvae_core.spec import retained_variance
@@ -95,6 +96,8 @@ def critical_row(measured: Measured) -> dict[str, Any]:
 def verdict(measured: Measured, found: Estimate) -> str:
     """Say what is known of a curve, with the active units that a KL alone does not show."""
     said = [in_words(found, measured.units, measured.curve["steps"])]
+    if found.kind == "bracket" and len(measured.seeds) >= LEAST_SEEDS:
+        said.append("so far fewer have enough values of rho")
     if measured.active_most == 0:
         said.append("top layer inactive at every rho: no unit is active, the KL is passed-on sampling noise")
     elif measured.active_last > 0 and found.kind in ("kink", "undecided", "jump", "crossover", "bracket"):

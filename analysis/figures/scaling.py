@@ -47,10 +47,11 @@ def draw_scaling(table: pd.DataFrame, *, paper: Paper = DEFAULT) -> Figure:
             down = rows_of_panels - 1 - i // across
             left, bottom = 0.72 + (width - 0.03) / across * (i % across), foot + down * (side + gap)
             axes[name] = figure.add_axes((left / width, bottom / height, 0.88 / width, side / height))
-            set_panel_axes(axes[name], name, table, lowest=i + across >= len(panels))
         for i, (label, rows) in enumerate(groups):
             for name, ax in axes.items():
-                draw_panel(ax, rows, name, style.mark(i), label)
+                draw_panel(ax, rows, name, style.mark(i), label, place=i - (len(groups) - 1) / 2)
+        for i, (name, ax) in enumerate(axes.items()):
+            set_panel_axes(ax, name, table, lowest=i + across >= len(panels))
         handles = axes[panels[0]].get_legend_handles_labels()[0]
         near: dict[str, Any] = {"loc": "lower left", "frameon": False, "borderpad": 0, "labelspacing": 0.2}
         level(figure.legend(handles, labels, handleheight=1.0, **near))
@@ -72,16 +73,20 @@ def groups_of(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return found
 
 
-def draw_panel(ax: Axes, rows: pd.DataFrame, name: str, look: dict[str, Any], label: str) -> None:
-    """Draw one quantity of one line with its intervals."""
+def draw_panel(ax: Axes, rows: pd.DataFrame, name: str, look: dict[str, Any], label: str, place: float = 0.0) -> None:
+    """Draw one quantity of one line with its intervals; `place` sets it aside, so that lines that coincide are seen."""
     middle = rows[name]
     errors = [(middle - rows[f"{name}_low"]).fillna(0), (rows[f"{name}_high"] - middle).fillna(0)]
-    bars = ax.errorbar(rows["units"], middle, yerr=errors, label=label, elinewidth=0.8, markerfacecolor="none", **look)
+    units = 10 ** (0.02 * place) * rows["units"]
+    bars = ax.errorbar(units, middle, yerr=errors, label=label, elinewidth=0.8, markerfacecolor="none", **look)
     bars.lines[0].set_gid(name)
 
 
 def set_panel_axes(ax: Axes, name: str, table: pd.DataFrame, lowest: bool = True) -> None:
-    """Give the axes of a quantity its name and the units of the table; those of the lowest are named."""
+    """Give the axes of a quantity its name and scale, and the units of the table; those of the lowest are named.
+
+    Differences of rounding are no differences: all but the onset start at 0.
+    """
     units = sorted({int(value) for value in table["units"]})
     ax.set_xscale("log")
     ax.set_xlim(units[0] / 1.3, units[-1] * 1.3)
@@ -89,6 +94,12 @@ def set_panel_axes(ax: Axes, name: str, table: pd.DataFrame, lowest: bool = True
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.tick_params(axis="x", labelbottom=lowest)
+    highest = max(float(table[column].astype("float64").max()) for column in (name, f"{name}_high"))
+    if name == "share_active":
+        ax.set_ylim(-0.04, 1.04)
+    elif name != "onset" and highest > 0:
+        ax.set_ylim(-0.04 * highest, 1.08 * highest)
+    ax.ticklabel_format(axis="y", useOffset=False)
     ax.set_ylabel(LABELS[name], linespacing=1.1, labelpad=2)
     if lowest:
         ax.set_xlabel("top-layer units")

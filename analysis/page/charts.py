@@ -17,6 +17,8 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from analysis.axes import style
+from analysis.axes.legend import RHO_C, critical_in_words
+from analysis.critical.table import critical_table
 from analysis.frames.configurations import Configuration, configurations
 from analysis.frames.curves import curves
 from analysis.page.x_axes import RHO, XAxis, x_axes
@@ -78,7 +80,10 @@ def safe(text: object) -> str:
 
 
 def transition(frame: pd.DataFrame) -> Chart | None:
-    """Chart the use of the top layer over rho: medians over seeds, and every cell with all it measured."""
+    """Chart the use of the top layer over rho: medians over seeds, and every cell with all it measured.
+
+    A thick bar at half of the plateau is the interval of a critical rho, its bracket, or a crossover.
+    """
     drawn = [curve for curve in curves(frame) if len(curve.complete)]
     if not drawn:
         return None
@@ -87,6 +92,10 @@ def transition(frame: pd.DataFrame) -> Chart | None:
     drawn = drawn[:MOST_CURVES]
     summary = {curve.key: curve.rows for curve in curves(summarise(frame))}
     chart = Chart("transition", "The top layer over smoothing", _figure(panels, RHO), notes=notes)
+    critical = {
+        curve.key: {str(name): value for name, value in curve.rows.iloc[0].items()}
+        for curve in curves(critical_table(frame))
+    }
     rhos: list[list[float]] = []
     ou_samples: list[float] = []
     for i, (curve, name) in enumerate(zip(drawn, map(", ".join, apart_in_words(drawn)), strict=True)):
@@ -100,9 +109,33 @@ def transition(frame: pd.DataFrame) -> Chart | None:
                 chart.figure["data"].append({**trace, **_look(i), **_place(panel), "name": safe(name)})
                 rhos.append([float(rho) for rho in of["rho"]])
                 ou_samples.append(curve["ou_samples"])
+        if panels[0] == "kl_top" and (place := placed(critical[curve.key])) is not None:
+            low, high, height = place
+            words = f"{safe(name)}<br>{critical_in_words(critical[curve.key]).replace(RHO_C, 'ρ_c')}"
+            traces.append(len(chart.figure["data"]))
+            look = _look(i)
+            bar = {"y": [height, height], "mode": "lines", "text": [words, words], "hoverinfo": "text", **_place(0)}
+            chart.figure["data"].append({**look, **bar, "line": {**look["line"], "width": 6}, "name": safe(name)})
+            rhos.append([low, high])
+            ou_samples.append(curve["ou_samples"])
         chart.entries.append(_entry(_look(i), name, traces))
     _draw_over(chart, x_axes(rhos, ou_samples))
     return chart
+
+
+def placed(row: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    """Return the ends of a critical rho, its bracket or its crossover, and the height to draw it at; None without."""
+    match row["kind"]:
+        case _ if row["active_most"] == 0:
+            return None
+        case "bracket":
+            low, high = row["grid_low"], row["grid_high"]
+        case "crossover":
+            half = (row["rounding"] if math.isinf(row["widest"]) else row["widest"]) / 2
+            low, high = row["rho_crossing"] - half, min(row["rho_crossing"] + half, 1.0)
+        case _:
+            low, high = row["interval90_low"], row["interval90_high"]
+    return None if math.isnan(low) else (low, high, row["plateau"] / 2)
 
 
 def training(frame: pd.DataFrame, histories: Mapping[str, pd.DataFrame]) -> Chart | None:

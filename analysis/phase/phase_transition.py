@@ -115,7 +115,9 @@ def draw_phase_transition(
                 _scale_kl(axes["kl_top"], column, looks)
             for metric, ax in axes.items():
                 set_scale(ax, metric, column.curves)
-            stretched = set_rho_axis(list(axes.values()), rhos, column.inches, "auto" if axis == "rho" else "linear")
+            said = [thresholds[curve.key][end] for curve in column.curves for end in ("grid_low", "grid_high")]
+            scale = "auto" if axis == "rho" else "linear"
+            stretched = set_rho_axis(list(axes.values()), rhos, column.inches, scale, said)
             axes[metrics[-1]].set_xlabel(C_LABEL if axis == "c" else rho_label(column.inches, stretched), labelpad=2)
             if i == 0:
                 _label_panels(axes, column, {curve.top_width for curve in drawn})

@@ -199,7 +199,7 @@ def _best_in_words(group: Sequence[Curve], best: Mapping[Key, float]) -> list[st
         as_bits = "" if math.isnan(bits) else f" = {bits:.3f} bits/dim"
         texts.append(f"{best[data]:.2f}".replace("-", "−") + as_bits + whose)
     several = any(curve.complete.groupby("rho")["seed"].nunique().max() > 1 for curve in group)
-    return [f"best {'median ' if several else ''}ELBO {texts[0]}", *texts[1:]]
+    return [f"best {'median ' if several else ''}test ELBO {texts[0]}", *texts[1:]]
 
 
 def _repeated_defaults(group: Sequence[Curve], own: Sequence[Sequence[str]]) -> list[str]:

@@ -40,7 +40,7 @@ def label_of(metric: str, widths: set[int]) -> str:
         "au_top": f"active top\nunits (of {of})",
         "share_top": "share from\nthe image",
         "info_top": "information\n≥ (nats)",
-        "elbo": "test ELBO − best\n(nats, stretched)",
+        "elbo": "ELBO − best median\n(nats, stretched)",
     }
     return labels[metric]
 

@@ -47,7 +47,7 @@ def untrained(frame: pd.DataFrame) -> list[str]:
     names = ", ".join(dict.fromkeys(f"{row['dataset']} ({row['baseline']:.2f})" for _, row in worse.iterrows()))
     return [
         f"{len(worse)} of {len(frame)} cells have an ELBO below that of independent pixels at the training mean, "
-        f"{names} nats: marked, and no critical value is read from them (rho {', '.join(_rhos(worse))})"
+        f"{names} nats (+ in figures over rho); no critical value is read from them (rho {', '.join(_rhos(worse))})"
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
 
-from analysis.axes.rho_axis import is_crowded, set_rho_axis, stretch, unstretch
+from analysis.axes.rho_axis import is_crowded, set_rho_axis, stretch, ticks_of, unstretch
 from analysis.axes.style import new_figure, paper_style
 
 QUICK = (0.0, 0.5, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 1.0)
@@ -81,6 +82,11 @@ def test_scale_can_be_chosen_and_is_checked() -> None:
     assert axis([0, 0.5, 1], scale="stretched").get_xscale() == "function"
     with pytest.raises(ValueError, match="x_scale: 'log' is not allowed; it must be auto, linear, stretched"):
         axis(QUICK, scale="log")
+
+
+def test_values_of_which_something_is_said_are_labelled_first() -> None:
+    assert {0.93, 0.97} <= set(ticks_of(QUICK, 2.6, stretched=True, first=[0.93, 0.97, math.nan]))
+    assert 0.97 not in ticks_of(QUICK, 2.6, stretched=True)
 
 
 @pytest.mark.parametrize("rhos", [QUICK, [0.3, 0.9, 0.95, 0.97, 1], [i / 50 for i in range(51)], [0, 0.37, 0.61, 1]])

@@ -96,7 +96,7 @@ def test_what_all_curves_of_a_panel_have_in_common_is_in_its_title(make_results:
     critical = {curve.key: {"kind": "few", "active_most": 1.0} for curve in found}
     title, labels = panel_legend(found, critical, {found[0].data: -90.126}, 30, 0.4)
     assert title.split("\n") == [
-        f"mnist:embedded, {found[0].content}, K = 5, 3,000 steps, best median ELBO −90.13, "
+        f"mnist:embedded, {found[0].content}, K = 5, 3,000 steps, best median test ELBO −90.13, "
         "no $\\rho_c$: too few rho values",
         "unless said: no KL annealing, no free bits",
     ]
@@ -119,7 +119,7 @@ def test_what_differs_between_the_curves_of_a_panel_is_in_their_labels(make_resu
     best = {curve.data: -float(i) for i, curve in enumerate(found[::-1])}
     title, labels = panel_legend(found, critical, best, 30, 0.4)
     said = [f"−{-best[data]:.2f} ({data[0]})" for data in dict.fromkeys(curve.data for curve in found)]
-    assert title == f"K = 5, 3,000 steps, 1 seed, best ELBO {', '.join(said)}"
+    assert title == f"K = 5, 3,000 steps, 1 seed, best test ELBO {', '.join(said)}"
     for i, (curve, label) in enumerate(zip(found, labels, strict=True)):
         bits = "no free bits" if curve["free_bits"] is None else "free bits 0.5 nats"
         assert label == f"{curve.name}, {curve.content}, {bits}, crossover, width {i}"

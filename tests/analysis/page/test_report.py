@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -16,7 +17,10 @@ from click.testing import CliRunner
 
 import analysis
 import cli
+from analysis.axes.legend import critical_in_words
 from analysis.axes.rho_axis import stretch, unstretch
+from analysis.critical.table import critical_table
+from analysis.frames.over_rho import over_rho
 from analysis.page import charts
 from analysis.page.content import content_of
 from analysis.page.render import render
@@ -128,6 +132,39 @@ def test_other_axes_are_rho_and_c_and_entries_have_all_traces(results: Path) -> 
     assert sorted(listed) == list(range(len(data)))
     looks = {(trace["line"]["color"], trace["marker"]["symbol"]) for trace in data}
     assert len(looks) == len(transition["entries"]) == 2  # type: ignore[arg-type]
+
+
+def test_the_chart_shows_what_is_known_of_each_critical_rho(results: Path) -> None:
+    """A bar over the interval, whatever the axis, that says it in words when it is pointed at."""
+    (transition,) = (chart for chart in written(results).charts if chart["name"] == "transition")
+    data = transition["figure"]["data"]  # type: ignore[index]
+    rho = next(axis["x"] for axis in transition["axes"] if axis["name"] == "rho")  # type: ignore[attr-defined]
+    bars = {i: trace for i, trace in enumerate(data) if trace["mode"] == "lines" and trace.get("text")}
+    table = critical_table(over_rho(analysis.read(results)))
+    assert len(bars) == len(table) == 2
+    for (i, bar), row in zip(bars.items(), table.to_dict("records"), strict=True):
+        assert rho[i] == [row["interval90_low"], row["interval90_high"]]
+        assert bar["y"] == [row["plateau"] / 2] * 2
+        words = critical_in_words({str(name): value for name, value in row.items()})
+        assert bar["text"][0].endswith(words.replace("$\\rho_c$", "ρ_c"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"kind": "bracket"}, (0.9, 0.95)),
+        ({"kind": "crossover"}, (0.92, 0.96)),
+        ({"kind": "crossover", "widest": math.inf}, (0.93, 0.95)),
+        ({"kind": "crossover", "rho_crossing": math.nan}, None),
+        ({"kind": "flat"}, None),
+        ({"kind": "bracket", "active_most": 0.0}, None),
+    ],
+)
+def test_what_has_no_place_is_not_drawn(changes: dict[str, object], expected: tuple[float, float] | None) -> None:
+    row = {"active_most": 5.0, "grid_low": 0.9, "grid_high": 0.95, "rounding": 0.02, "widest": 0.04, "plateau": 8.0}
+    row |= {"rho_crossing": 0.94, "interval90_low": math.nan, "interval90_high": math.nan}
+    found = charts.placed({**row, **changes})
+    assert found is None if expected is None else found == pytest.approx((*expected, 4.0))
 
 
 def test_information_stands_between_its_estimates_layer_by_layer(results: Path) -> None:

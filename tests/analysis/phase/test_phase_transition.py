@@ -217,7 +217,9 @@ def test_legend_says_what_defines_the_curve(make_frame: MakeFrame) -> None:
     frame = make_frame(datasets=BOTH)
     texts = legend_texts(draw_phase_transition(frame))
     best = summarise(frame).groupby("dataset")["elbo_median"].max().map(lambda value: f"−{-value:.2f}")
-    words = f"K = 5, 3,000 steps, 1 seed, best ELBO {best['glyphs']} (glyphs), {best['mnist']} (mnist), {CROSSOVERS}"
+    words = (
+        f"K = 5, 3,000 steps, 1 seed, best test ELBO {best['glyphs']} (glyphs), {best['mnist']} (mnist), {CROSSOVERS}"
+    )
     assert texts[0].replace(",\n", ", ") == words
     assert [text.split(", ")[0] for text in texts[1:]] == ["glyphs:embedded", "mnist:embedded"]
     contents = [curve.content for curve in curves(frame)]
@@ -255,7 +257,7 @@ def test_one_model_fits_a_column_of_text(make_frame: MakeFrame) -> None:
     figure = draw_phase_transition(make_frame())
     assert figure.get_size_inches()[0] == 3.35
     labels = [ax.get_ylabel() for ax in figure.axes]
-    assert labels == ["top-layer KL (nats)", "active top\nunits (of 4)", "test ELBO − best\n(nats, stretched)"]
+    assert labels == ["top-layer KL (nats)", "active top\nunits (of 4)", "ELBO − best median\n(nats, stretched)"]
     assert figure.axes[-1].get_xlabel() == "OU correlation ρ (axis stretched towards 1)"
 
 
@@ -393,7 +395,7 @@ def test_models_share_one_legend_whose_rows_stand_level(
     for column in columns:
         cells = column.get_texts()
         assert len(cells) == 4
-        assert sum("best median ELBO" in cell.get_text().replace("\n", " ") for cell in cells) == 2
+        assert sum("best median test ELBO" in cell.get_text().replace("\n", " ") for cell in cells) == 2
         for name, cell in zip(legend.get_texts(), cells, strict=True):
             assert cell.get_text().count("\n") == name.get_text().count("\n")
             assert cell.get_window_extent().y1 == pytest.approx(name.get_window_extent().y1, abs=4)
@@ -407,6 +409,8 @@ def test_a_crossover_on_the_c_axis_is_as_wide_as_it_is_in_c(make_frame: MakeFram
     low, high = bands(draw(*on_c_axis(frame, summarise(frame), critical_table(frame)), axis="c").axes[0])["crossover"]
     assert high - low == pytest.approx(c[2] - c[0])
     assert (low + high) / 2 == pytest.approx(c[1])
+    unlimited = critical_table(frame).assign(widest=np.inf)
+    assert on_c_axis(frame, summarise(frame), unlimited)[2]["widest"].tolist() == [np.inf]
 
 
 def test_a_column_of_a_paper_takes_two_models(make_frame: MakeFrame) -> None:
