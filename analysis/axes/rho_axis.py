@@ -89,7 +89,7 @@ def ticks_of(rhos: Sequence[float], inches: float, stretched: bool, first: Seque
     round_ones = [value for value in _NICE if np.isclose(grid, value, rtol=0, atol=1e-9).any()]
     others = sorted((float(value) for value in grid if round(value, 3) == value), key=lambda value: len(f"{value:g}"))
     chosen: list[float] = []
-    asked = [float(value) for value in grid if np.isclose(first, value, rtol=0, atol=1e-9).any()]
+    asked = [value for value in first if np.isclose(grid, value, rtol=0, atol=1e-9).any()]
     for value in (float(grid[-1]), float(grid[0]), *asked, *round_ones, *others):
         if all(abs(place(value) - place(other)) >= _apart(value, other) * inch for other in chosen):
             chosen.append(value)

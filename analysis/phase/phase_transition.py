@@ -115,7 +115,7 @@ def draw_phase_transition(
                 _scale_kl(axes["kl_top"], column, looks)
             for metric, ax in axes.items():
                 set_scale(ax, metric, column.curves)
-            said = [thresholds[curve.key][end] for curve in column.curves for end in ("grid_low", "grid_high")]
+            said = [value for curve in column.curves for value in _grid_values(thresholds[curve.key], rhos)]
             scale = "auto" if axis == "rho" else "linear"
             stretched = set_rho_axis(list(axes.values()), rhos, column.inches, scale, said)
             axes[metrics[-1]].set_xlabel(C_LABEL if axis == "c" else rho_label(column.inches, stretched), labelpad=2)
@@ -139,6 +139,14 @@ def _columns(drawn: Sequence[Curve], models: Sequence[str], summary: Mapping[Key
         Column(group, _LEFT + i * (inches + inner), inches, best_of_each(summary[curve.key] for curve in group))
         for i, group in enumerate(groups)
     ]
+
+
+def _grid_values(row: Any, rhos: Sequence[float]) -> list[float]:
+    """Return the values of the grid that a legend's reader looks for: a bracket's ends, or the one next to a value."""
+    for names in (("grid_low", "grid_high"), ("rho_critical",), ("rho_crossing",)):
+        if all(row[name] == row[name] for name in names):
+            return [min(rhos, key=lambda rho: abs(rho - row[name])) for name in names]
+    return []
 
 
 def _add_marks(legend: Legend, drawn: Sequence[Curve]) -> None:
