@@ -427,3 +427,15 @@ def test_crossovers_that_overlap_have_hatches_of_their_own(make_frame: MakeFrame
     found = [band for band in ax.collections if band.get_gid() == "crossover"]
     assert len(found) == 2
     assert len({band.get_hatch() for band in found}) == 2
+
+
+def test_values_that_the_legend_speaks_of_are_labelled(make_frame: MakeFrame, kinked_kl: TopKL) -> None:
+    """The ends of a bracket, which round values near them would crowd out."""
+    frame = make_frame(top_kl=kinked_kl)
+    (row,) = critical_table(frame).to_dict("records")
+    figure = draw_phase_transition(frame)
+    labels = {f"{tick:g}" for tick in figure.axes[0].get_xticks()}
+    assert {f"{row['grid_low']:g}", f"{row['grid_high']:g}"} <= labels
+    (found,) = critical_table(make_frame(seeds=(0, 1, 2), top_kl=kinked_kl)).to_dict("records")
+    ticks = draw_phase_transition(make_frame(seeds=(0, 1, 2), top_kl=kinked_kl)).axes[0].get_xticks()
+    assert min(abs(tick - found["rho_critical"]) for tick in ticks) <= found["resolution"] / 2 + 1e-9
