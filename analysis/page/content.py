@@ -18,8 +18,10 @@ from analysis.critical.rule import VALUES
 from analysis.critical.table import critical_table
 from analysis.frames.curves import curves
 from analysis.frames.histories import histories
-from analysis.page import charts
-from analysis.page.charts import Chart
+from analysis.page.chart import Chart
+from analysis.page.over_rho import information, transition
+from analysis.page.over_sizes import collapse
+from analysis.page.over_steps import training
 from analysis.tables.layout import Number, Table
 from analysis.words.curves import curve_in_words
 from sweeps.ledger.atomic_files import read_json
@@ -67,10 +69,10 @@ def content_of(
     found, lines = histories(directories, frame)
     ledgers = [Ledger(directory) for directory in directories]
     made = [
-        charts.transition(trained) if len(trained) else None,
-        charts.information(trained) if len(trained) else None,
-        charts.training(frame, found),
-        charts.collapse(frame) if (frame["state"] == "complete").any() else None,
+        transition(trained) if len(trained) else None,
+        information(trained) if len(trained) else None,
+        training(frame, found),
+        collapse(frame) if (frame["state"] == "complete").any() else None,
     ]
     counts = {state: int((frame["state"] == state).sum()) for state in STATES}
     columns = [name for name in CELL_COLUMNS if name in frame and frame[name].notna().any()]

@@ -21,8 +21,10 @@ from analysis.axes.legend import critical_in_words
 from analysis.axes.rho_axis import stretch, unstretch
 from analysis.critical.table import critical_table
 from analysis.frames.over_rho import over_rho
-from analysis.page import charts
+from analysis.page import over_rho as page_over_rho
+from analysis.page.chart import numbers_of
 from analysis.page.content import content_of
+from analysis.page.over_steps import MOST_SHOWN
 from analysis.page.render import render
 from analysis.reports.report import FILE, report
 from analysis.requests.plot_request import PlotRequest
@@ -163,7 +165,7 @@ def test_the_chart_shows_what_is_known_of_each_critical_rho(results: Path) -> No
 def test_what_has_no_place_is_not_drawn(changes: dict[str, object], expected: tuple[float, float] | None) -> None:
     row = {"active_most": 5.0, "grid_low": 0.9, "grid_high": 0.95, "rounding": 0.02, "widest": 0.04, "plateau": 8.0}
     row |= {"rho_crossing": 0.94, "interval90_low": math.nan, "interval90_high": math.nan}
-    found = charts.placed({**row, **changes})
+    found = page_over_rho.placed({**row, **changes})
     assert found is None if expected is None else found == pytest.approx((*expected, 4.0))
 
 
@@ -207,7 +209,7 @@ def test_training_shows_a_few_rho_values_at_first_and_has_all(make_results: Make
     boxes = [attrs for tag, attrs in page.elements if tag == "input" and attrs.get("data-chart") == "training"]
     assert ["checked" in attrs for attrs in boxes] == [entry["shown"] for entry in entries]  # type: ignore[attr-defined]
     shown = [entry for entry in entries if entry["shown"]]  # type: ignore[attr-defined]
-    assert len(shown) == 2 * charts.MOST_SHOWN
+    assert len(shown) == 2 * MOST_SHOWN
     assert sum("ρ" not in entry["name"] for entry in shown) == 2, "the unsmoothed models are among them"
     assert sum("ρ = 0," in f"{entry['name']}," for entry in shown) == 2
     assert len({(entry["colour"], entry["sign"]) for entry in entries}) == 2 * 11  # type: ignore[attr-defined]
@@ -225,7 +227,7 @@ def test_no_text_of_a_directory_is_believed(results: Path) -> None:
 def test_names_in_charts_are_escaped_twice_over(results: Path) -> None:
     """JSON in a script element, drawn by what reads a part of HTML: neither may see a <."""
     frame = PlotRequest([results]).gather()[1].assign(dataset=HOSTILE)
-    chart = charts.transition(frame)
+    chart = page_over_rho.transition(frame)
     assert chart is not None
     assert all("<script" not in str(trace["name"]) for trace in chart.figure["data"])
     assert all("<img" not in text for trace in chart.figure["data"] for text in trace.get("text", []))
@@ -273,7 +275,7 @@ def test_the_command_says_where_the_page_is(results: Path) -> None:
 
 def test_numbers_that_are_none_are_gaps() -> None:
     values = pd.Series([1.0, float("nan"), float("inf"), None], dtype="object")
-    assert charts._numbers(values) == [1.0, None, None, None]
+    assert numbers_of(values) == [1.0, None, None, None]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package chromium)")
