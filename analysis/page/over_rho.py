@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.axes.critical_extent import critical_extent
 from analysis.axes.legend import RHO_C, critical_in_words
 from analysis.critical.table import critical_table
 from analysis.frames.curves import curves
@@ -84,33 +85,18 @@ def transition(frame: pd.DataFrame) -> Chart | None:
                 chart.figure["data"].append({**trace, **look_of(i), **place_of(panel), "name": safe(name)})
                 rhos.append([float(rho) for rho in of["rho"]])
                 ou_samples.append(curve["ou_samples"])
-        if panels[0] == "kl_top" and (place := placed(critical[curve.key])) is not None:
-            low, high, height = place
+        if panels[0] == "kl_top" and (extent := critical_extent(critical[curve.key])) is not None:
+            height = critical[curve.key]["plateau"] / 2
             words = f"{safe(name)}<br>{critical_in_words(critical[curve.key]).replace(RHO_C, 'ρ_c')}"
             traces.append(len(chart.figure["data"]))
             look = look_of(i)
             bar = {"y": [height, height], "mode": "lines", "text": [words, words], "hoverinfo": "text", **place_of(0)}
             chart.figure["data"].append({**look, **bar, "line": {**look["line"], "width": 6}, "name": safe(name)})
-            rhos.append([low, high])
+            rhos.append(list(extent))
             ou_samples.append(curve["ou_samples"])
         chart.entries.append(entry_of(look_of(i), name, traces))
     draw_over(chart, x_axes(rhos, ou_samples))
     return chart
-
-
-def placed(row: Mapping[str, Any]) -> tuple[float, float, float] | None:
-    """Return the ends of a critical rho, its bracket or its crossover, and the height to draw it at; None without."""
-    match row["kind"]:
-        case _ if row["active_most"] == 0:
-            return None
-        case "bracket":
-            low, high = row["grid_low"], row["grid_high"]
-        case "crossover":
-            half = (row["rounding"] if math.isinf(row["widest"]) else row["widest"]) / 2
-            low, high = row["rho_crossing"] - half, min(row["rho_crossing"] + half, 1.0)
-        case _:
-            low, high = row["interval90_low"], row["interval90_high"]
-    return None if math.isnan(low) else (low, high, row["plateau"] / 2)
 
 
 def information(frame: pd.DataFrame) -> Chart | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -12,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import FillBetweenPolyCollection
 
 from analysis.axes import style
+from analysis.axes.critical_extent import critical_extent
 from analysis.axes.elbo_axis import below_best
 from analysis.axes.legend import WIDE
 from analysis.frames.baseline import below_baseline
@@ -101,21 +101,23 @@ def draw_critical(ax: Axes, row: Any, look: Look, place: int = 0) -> None:
     That of the curve in each further place is lower, so that intervals that overlap are all seen.
     """
     height = row["plateau"] / 2 * (1 - 0.12 * (place % 6))
-    low, high = row["interval90_low"], row["interval90_high"]
+    extent = critical_extent(row)
+    if extent is None:
+        return
+    low, high = extent
     match row["kind"]:
-        case "kink" | "undecided" | "jump" if high - low <= WIDE:
+        case "bracket":
+            _band(ax, low, high, height, look, "bracket")
+        case "crossover":
+            band = _band(ax, low, high, height, look, "crossover")
+            band.set(hatch=HATCHES[place % len(HATCHES)], facecolor="none")
+        case _ if high - low > WIDE:
+            _band(ax, low, high, height, look, "interval")
+        case _:
             (drop,) = ax.plot([row["rho_critical"]] * 2, [height, 0], color=look.colour, linestyle=":", linewidth=0.9)
             drop.set(gid="critical", zorder=2)
             (bar,) = ax.plot([low, high], [height, height], color=look.colour, linewidth=1.0, marker="|", markersize=5)
             bar.set(gid="interval", markeredgewidth=1.0, zorder=4)
-        case "kink" | "undecided" | "jump":
-            _band(ax, low, high, height, look, "interval")
-        case "bracket":
-            _band(ax, row["grid_low"], row["grid_high"], height, look, "bracket")
-        case "crossover" if not math.isnan(row["rho_crossing"]):
-            middle, width = row["rho_crossing"], row["rounding" if math.isinf(row["widest"]) else "widest"]
-            band = _band(ax, middle - width / 2, min(middle + width / 2, 1.0), height, look, "crossover")
-            band.set(hatch=HATCHES[place % len(HATCHES)], facecolor="none")
 
 
 def _band(ax: Axes, low: float, high: float, height: float, look: Look, gid: str) -> FillBetweenPolyCollection:

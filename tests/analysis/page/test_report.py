@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import shutil
 import subprocess
@@ -149,24 +148,6 @@ def test_the_chart_shows_what_is_known_of_each_critical_rho(results: Path) -> No
         assert bar["y"] == [row["plateau"] / 2] * 2
         words = critical_in_words({str(name): value for name, value in row.items()})
         assert bar["text"][0].endswith(words.replace("$\\rho_c$", "ρ_c"))
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"kind": "bracket"}, (0.9, 0.95)),
-        ({"kind": "crossover"}, (0.92, 0.96)),
-        ({"kind": "crossover", "widest": math.inf}, (0.93, 0.95)),
-        ({"kind": "crossover", "rho_crossing": math.nan}, None),
-        ({"kind": "flat"}, None),
-        ({"kind": "bracket", "active_most": 0.0}, None),
-    ],
-)
-def test_what_has_no_place_is_not_drawn(changes: dict[str, object], expected: tuple[float, float] | None) -> None:
-    row = {"active_most": 5.0, "grid_low": 0.9, "grid_high": 0.95, "rounding": 0.02, "widest": 0.04, "plateau": 8.0}
-    row |= {"rho_crossing": 0.94, "interval90_low": math.nan, "interval90_high": math.nan}
-    found = page_over_rho.placed({**row, **changes})
-    assert found is None if expected is None else found == pytest.approx((*expected, 4.0))
 
 
 def test_information_stands_between_its_estimates_layer_by_layer(results: Path) -> None:

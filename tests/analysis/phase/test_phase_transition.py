@@ -361,6 +361,8 @@ def test_a_null_is_grey_behind_its_data_set_and_marks_no_critical_value(
     grid = [*np.arange(0.9, 1.0001, 0.004).round(4)]
     data = ("mnist:embedded", "null:mnist:embedded")
     frame = make_frame(datasets=data, seeds=(0, 1, 2), rhos=grid, top_kl=kinked_kl, change=with_share)
+    assert not lines(draw_phase_transition(frame).axes[0], "critical"), "no unit is active: nothing comes out of use"
+    frame = frame.assign(au_top=frame["au_top"].where(frame["rho"] > grid[0], 1))
     figure = draw_phase_transition(frame)
     by_name = {line.get_color(): line for line in lines(figure.axes[0], "median")}
     grey = next(line for colour, line in by_name.items() if len(set(to_rgb(colour))) == 1)

@@ -1,0 +1,24 @@
+"""From where to where a critical rho is drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def critical_extent(row: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return the ends of a row of `critical_table`: of its interval, its bracket, or its crossover; None without.
+
+    A crossover is as wide as the curve allows, or where it allows any width, as the least. A top layer that is inactive
+    at every rho has none, whatever its KL does.
+    """
+    if row["active_most"] == 0:
+        return None
+    low, high = row["interval90_low"], row["interval90_high"]
+    if row["kind"] == "bracket":
+        low, high = row["grid_low"], row["grid_high"]
+    if row["kind"] == "crossover":
+        half = row["rounding" if math.isinf(row["widest"]) else "widest"] / 2
+        low, high = row["rho_crossing"] - half, min(row["rho_crossing"] + half, 1.0)
+    return None if math.isnan(low) else (low, high)
