@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.axes.critical_extent import critical_extent
+from analysis.axes.critical_extent import critical_extent, critical_height
 from analysis.axes.legend import RHO_C, critical_in_words
 from analysis.critical.table import critical_table
 from analysis.frames.curves import curves
@@ -86,7 +86,7 @@ def transition(frame: pd.DataFrame) -> Chart | None:
                 rhos.append([float(rho) for rho in of["rho"]])
                 ou_samples.append(curve["ou_samples"])
         if panels[0] == "kl_top" and (extent := critical_extent(critical[curve.key])) is not None:
-            height = critical[curve.key]["plateau"] / 2
+            height = critical_height(critical[curve.key], i)
             words = f"{safe(name)}<br>{critical_in_words(critical[curve.key]).replace(RHO_C, 'ρ_c')}"
             traces.append(len(chart.figure["data"]))
             look = look_of(i)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import FillBetweenPolyCollection
 
 from analysis.axes import style
-from analysis.axes.critical_extent import critical_extent
+from analysis.axes.critical_extent import critical_extent, critical_height
 from analysis.axes.elbo_axis import below_best
 from analysis.axes.legend import WIDE
 from analysis.frames.baseline import below_baseline
@@ -96,12 +96,8 @@ def draw_curve(axes: Mapping[str, Axes], rows: pd.DataFrame, look: Look) -> None
 
 
 def draw_critical(ax: Axes, row: Any, look: Look, place: int = 0) -> None:
-    """Show the critical rho in the lower half: a line under its interval, or a band where it is known less well.
-
-    That of the curve in each further place is lower, so that intervals that overlap are all seen.
-    """
-    height = row["plateau"] / 2 * (1 - 0.12 * (place % 6))
-    extent = critical_extent(row)
+    """Show the critical rho in the lower half: a line under its interval, or a band where it is known less well."""
+    extent, height = critical_extent(row), critical_height(row, place)
     if extent is None:
         return
     low, high = extent
