@@ -20,7 +20,7 @@ from analysis.frames.configurations import Configuration
 from analysis.summaries.seed_means import Mean, TableRow, measured
 from analysis.tables.quoted import Quoted
 from analysis.words.incomplete import counted
-from analysis.words.methods import names_in_words, shared_in_words
+from analysis.words.methods import names_in_words, shared_in_words, told_apart_by
 from sweeps.grid.declared import binarised
 
 IN_COLUMNS = ("ou_samples", "steps")
@@ -97,7 +97,9 @@ def lay_out(rows: Sequence[TableRow], left_out: Sequence[str], context: Sequence
         cells: list[str | Number] = [row.configuration["model"]] if several else []
         cells.append(", ".join([" + ".join(name), *others]))
         first, previous = row.configuration["model"] != previous, row.configuration["model"]
-        cells += _cells(row, bounds, marked, shares, _in_bits(rows))
+        named = row.configuration.smoothed or told_apart_by("ou_samples", row.configuration, group)
+        k = f"{row.configuration['ou_samples']}" if named else NONE
+        cells += _cells(row, k, bounds, marked, shares, _in_bits(rows))
         cells += [_weights(row)] if weights else []
         table.lines.append(Line(cells, [table.footnotes.index(text) for text in notes], first))
     table.remarks = _remarks(group, left_out)
@@ -115,8 +117,8 @@ def _in_bits(rows: Sequence[TableRow]) -> bool:
     return any(row.numbers[BITS] for row in rows)
 
 
-def _cells(row: TableRow, bounds: Sequence[str], best: bool, shares: bool, bits: bool) -> list[str | Number]:
-    """Everything but the names of a row."""
+def _cells(row: TableRow, k: str, bounds: Sequence[str], best: bool, shares: bool, bits: bool) -> list[str | Number]:
+    """Everything but the names of a row; k is what its column K says."""
     one, numbers = row.configuration, list[str | Number]()
     for name in ("elbo", *bounds):
         numbers.append(_number(row.numbers[name], best=best and name == "elbo"))
@@ -125,7 +127,7 @@ def _cells(row: TableRow, bounds: Sequence[str], best: bool, shares: bool, bits:
     return [
         *(
             f"{one.rho:.12g}",
-            f"{one['ou_samples']}" if one.smoothed else NONE,
+            k,
             f"{one['steps']:,}",
             f"{len(row.seeds)}",
         ),

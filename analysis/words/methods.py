@@ -77,7 +77,7 @@ def _others(
     names = [name for name in apart if name not in (*OBJECTIVE, "smoothing", "system")]
     if not one.smoothed:
         names = [name for name in names if name not in SMOOTHING]
-        names += [name for name in SMOOTHING if _told_apart_by(name, one, group)]
+        names += [name for name in SMOOTHING if told_apart_by(name, one, group)]
     words = settings(one.curve)
     return [words[name] for name in names if name not in elsewhere]
 
@@ -91,7 +91,7 @@ def words_of(group: Sequence[Configuration], rho: bool = True) -> list[list[str]
     return words
 
 
-def _told_apart_by(name: str, one: Configuration, group: Sequence[Configuration]) -> bool:
+def told_apart_by(name: str, one: Configuration, group: Sequence[Configuration]) -> bool:
     """Whether an unsmoothed configuration that is otherwise the same has another value of a smoothing setting."""
     rest = [setting for setting in SETTINGS if setting not in SMOOTHING]
     twins = [

@@ -219,6 +219,19 @@ def test_models_are_blocks_of_one_table(make_frame: MakeFrame) -> None:
     assert "mlp" not in laid.title
 
 
+def test_unsmoothed_rows_that_differ_in_k_alone_can_be_told_apart(make_results: Make, tmp_path: Path) -> None:
+    """A sweep over K trains an unsmoothed model for each: K does nothing there, but the rows are of different cells."""
+    for k in (2, 10):
+        make_results(tmp_path, rhos=(0.8, 1.0), objective={"ou_samples": k})
+    laid = laid_out(gather([tmp_path]).frame)
+    assert list(zip(column(laid, "ρ"), column(laid, "K"), strict=True)) == [
+        ("1", "2"),
+        ("1", "10"),
+        ("0.8", "2"),
+        ("0.8", "10"),
+    ]
+
+
 def test_rows_say_what_differs_and_the_title_what_is_shared(make_results: Make, tmp_path: Path) -> None:
     make_results(tmp_path, rhos=(0.8, 1.0))
     make_results(tmp_path, rhos=(0.8,), objective={"ou_samples": 10, "kl_anneal": (10, 20)}, train=TrainSpec(90_000))
