@@ -97,6 +97,8 @@ def _legend(row: Row, inches: float) -> list[tuple[Line2D, str]]:
         (Line2D([], [], color=look.colour, linestyle=look.line, marker=look.marker), wrapped(words, inches - HANDLE))
         for words, look in row.entries
     ]
+    if any(not each.main for each in row.drawn):
+        legend.append((Line2D([], [], color=GREY, linewidth=0.6), "seeds that are not as far"))
     low, _ = _elbo_limits(row)
     if any(_enters(each, low) is not None for each in row.drawn):
         legend.append((_entrance(math.nan, low, Look(GREY, "-")), "comes from below the axis"))

@@ -326,10 +326,12 @@ def test_partial_curves_are_thin_and_end_in_an_open_marker(trained: Make, tmp_pa
         assert len({lines(ax, state)[0].get_marker() for state in ("pending", "diverged", "failed")}) == 3
         assert ax.get_xlim() == (0, 3000)
     assert legend_texts(figure)[0] == [
-        *("VAE", BELOW, "pending cell ends here", "failed cell ends here", "diverged cell ends here")
+        *("VAE", "seeds that are not as far", BELOW),
+        *("pending cell ends here", "failed cell ends here", "diverged cell ends here"),
     ]
-    markers = [handle.get_marker() for handle in figure.legends[0].get_lines()]
-    assert markers[2:] == ["o", "s", "X"]
+    handles = figure.legends[0].get_lines()
+    assert [handle.get_marker() for handle in handles[3:]] == ["o", "s", "X"]
+    assert handles[1].get_linewidth() == short[0].get_linewidth()
 
 
 def test_a_curve_of_pending_cells_alone_is_a_full_line(trained: Make, tmp_path: Path) -> None:
