@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.critical.kink import Floats
+from analysis.critical.kink import ROUNDINGS, Floats
 from analysis.critical.rule import LARGEST_GAP, estimate
 from analysis.critical.seed_interval import seed_interval
 from analysis.frames.curves import CURVE, Curve, curves
@@ -84,7 +84,9 @@ def _rows(curve: Curve, at: Mapping[int, pd.DataFrame], exponents: Sequence[Mapp
         table = some.dropna(axis=1)
         rho = table.columns.to_numpy(dtype=float)
         found = estimate(rho, table.to_numpy(dtype=float), curve.top_width)
-        products.append((found.rounding * step, found.widest * step))
+        products.append(
+            (found.rounding * step, max(found.widest, ROUNDINGS[1]) * step)
+        )  # none is below the least tried
         row: dict[str, Any] = {**curve.declared, "step": step, "n_rho": len(rho), "n_seeds": len(table)}
         row |= zip(AT_STEP[:3], _with_gap(rho, found.crossings), strict=True)
         if rows:

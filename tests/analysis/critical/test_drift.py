@@ -60,6 +60,17 @@ def test_a_kink_that_moves_as_one_over_t_is_extrapolated_to_its_end(make_frame: 
     assert exponents["drifting"].any()
 
 
+def test_a_rounding_that_is_no_longer_seen_is_compatible_with_one_over_t_but_no_transition(
+    make_frame: MakeFrame,
+) -> None:
+    """It halves twice, and the last half is below the least that is tried."""
+    table, _ = drift_tables(
+        *frame_and_histories(make_frame, lambda rho, step, seed: rounded(rho, 0.9 - 20 / step + 0.001 * seed, 4 / step))
+    )
+    assert table["rounding"].tolist() == [0.01, 0.005, 0.0025, 0.0]
+    assert table["verdict"].iloc[-1].endswith("; rounding compatible with 1 / steps, but not seen at all of them")
+
+
 def test_what_has_settled_says_so_and_growth_has_its_exponent(make_frame: MakeFrame) -> None:
     table, exponents = drift_tables(*frame_and_histories(make_frame, lambda rho, step, seed: rounded(rho, 0.9, 0.02)))
     assert table["verdict"].iloc[-1].startswith("settled at every rho")
