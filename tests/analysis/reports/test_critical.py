@@ -61,3 +61,17 @@ def test_active_units_and_odd_seeds_are_said(make_results: Make, tmp_path: Path)
     make_results(tmp_path, rhos=FINE, seeds=(0, 1, 2), datasets=("noise:own",), top_kl=fall,
                  change=lambda _, result: {**result, "au_top": 0})  # fmt: skip
     assert "top layer inactive at every rho" in report(PlotRequest([tmp_path], datasets=["noise"])).text
+
+
+def test_seeds_that_are_still_under_way_are_why_three_do_not_do(
+    make_results: Make, tmp_path: Path, kinked_kl: Callable[[Cell], float]
+) -> None:
+    """`n_seeds` counts them, and `an interval needs 3 seeds` beside it would be a riddle."""
+
+    def state(cell: Cell) -> str:
+        return "pending" if cell.member.seed == 2 and 0.72 < cell.member.objective.rho < 0.99 else "complete"
+
+    make_results(tmp_path, rhos=FINE, seeds=(0, 1, 2), top_kl=kinked_kl, state=state)
+    (row,) = report(PlotRequest([tmp_path])).table.to_dict("records")
+    assert (row["kind"], row["n_seeds"]) == ("bracket", 3)
+    assert "an interval needs 3 seeds; so far fewer have enough values of rho" in row["verdict"]

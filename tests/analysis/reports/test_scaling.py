@@ -69,3 +69,19 @@ def test_a_quantity_without_a_value_has_no_panel_and_the_reason_is_said(make_res
         named = [ax for ax in figure.axes if ax.get_xlabel()]
         assert len(named) == (2 if paper.width == "column" else 3), "the lowest of each column names its units"
     assert "no panel of onset" in run("scaling", str(tmp_path))
+
+
+def test_lines_that_coincide_stand_apart_and_scales_are_read_as_they_are(make_results: Make, tmp_path: Path) -> None:
+    """Two data sets of the same numbers; values that differ in rounding alone do not fill a panel."""
+    data = ("mnist:embedded", "glyphs:embedded")
+    for model, kl in (("mlp2x4h8", 4.0), ("mlp2x8h8", 8.0 + 1e-9)):
+        make_results(tmp_path, datasets=data, models=(model,), rhos=FINE, top_kl=lambda cell, kl=kl: kl)
+    figure = draw_scaling(scaling_table(gather([tmp_path]).frame))
+    (plateau,) = [ax for ax in figure.axes if ax.get_ylabel() == LABELS["kl_per_unit"]]
+    first, second = [line for line in plateau.lines if line.get_gid() == "kl_per_unit"]
+    assert (np.asarray(first.get_xdata()) < np.asarray(second.get_xdata())).all()
+    figure.draw_without_rendering()
+    assert plateau.yaxis.get_offset_text().get_text() == ""
+    assert plateau.get_ylim()[0] < 0 < 1 < plateau.get_ylim()[1]
+    (share,) = [ax for ax in figure.axes if ax.get_ylabel() == LABELS["share_active"]]
+    assert share.get_ylim() == (-0.04, 1.04)
