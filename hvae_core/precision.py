@@ -10,7 +10,7 @@ Products are exact unless asked otherwise: torch by itself lets cuDNN round conv
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from hvae_core.spec import Precision
 
 @contextmanager
 def products(precision: Precision = "float32", device: str = "cpu") -> Iterator[None]:
-    """Round float32 products inside, on a device of this type, as the precision says, and no others.
+    """Round float32 products inside, on a device of this type, as the precision says, and no others anywhere.
 
     Also a decorator. The process-wide setting is left alone: it raises where a backend's own has been used before.
     """
@@ -30,8 +30,12 @@ def products(precision: Precision = "float32", device: str = "cpu") -> Iterator[
     before = [backend.fp32_precision for backend in backends]
     for backend in backends:
         backend.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+    devices = {device, "cpu", *(["cuda"] if torch.cuda.is_initialized() else [])}
     try:
-        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+        with ExitStack() as stack:
+            for each in sorted(devices):  # whatever autocast a caller may have put around us
+                enabled = precision == "bf16" and each == device
+                stack.enter_context(torch.autocast(each, torch.bfloat16, enabled=enabled))
             yield
     finally:
         for backend, setting in zip(backends, before, strict=True):
@@ -57,4 +61,4 @@ def _has_bf16(device: str) -> bool:
     if device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     found = torch.cpu.get_capabilities()
-    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return device == "cpu" and any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

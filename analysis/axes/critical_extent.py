@@ -15,12 +15,15 @@ def critical_extent(row: Mapping[str, Any]) -> tuple[float, float] | None:
     """
     if row["active_most"] == 0:
         return None
-    low, high = row["interval90_low"], row["interval90_high"]
-    if row["kind"] == "bracket":
+    if "extent_low" in row:  # on the c axis
+        low, high = row["extent_low"], row["extent_high"]
+    elif row["kind"] == "bracket":
         low, high = row["grid_low"], row["grid_high"]
-    if row["kind"] == "crossover":
-        half = row["rounding" if math.isinf(row["widest"]) else "widest"] / 2
-        low, high = row["rho_crossing"] - half, min(row["rho_crossing"] + half, 1.0)
+    elif row["kind"] == "crossover":
+        middle, half = row["rho_crossing"], row["rounding" if math.isinf(row["widest"]) else "widest"] / 2
+        low, high = (math.nan, math.nan) if math.isnan(middle) else (max(middle - half, 0.0), min(middle + half, 1.0))
+    else:
+        low, high = row["interval90_low"], row["interval90_high"]
     return None if math.isnan(low) else (low, high)
 
 

@@ -11,6 +11,7 @@ from matplotlib.legend import Legend
 from matplotlib.offsetbox import HPacker
 
 from analysis.axes import style
+from analysis.axes.critical_extent import critical_extent
 from analysis.critical.rule import NAMED_LEVEL
 
 RHO_C, C_C = r"$\rho_c$", r"$c_c$"
@@ -53,7 +54,7 @@ def critical_in_words(row: Mapping[str, Any]) -> str:
 
 def crossovers_in_words(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Say what the place of a crossover is, if any of these curves has one."""
-    placed = any(row["kind"] == "crossover" and not math.isnan(row["rho_crossing"]) for row in rows)
+    placed = any(row["kind"] == "crossover" and critical_extent(row) is not None for row in rows)
     return [CROSSOVERS] if placed else []
 
 

@@ -4,8 +4,9 @@ r"""How the fall moves while training goes on, from histories.
     2 x(T) - x(T/2)   where it goes if it moves as 1/T
 
 A crossing may lie anywhere between the two values of the grid around it, so its interval is never less than that gap,
-nor than the 90 % interval over three seeds or more; that of 2 x(T) - x(T/2) follows from the ends of both. Only rho
-that all seeds have count, and over a gap above 0.05 there is no crossing.
+nor than the 90 % interval over three seeds or more; that of 2 x(T) - x(T/2) follows from the ends of both, within
+[0, 1]. Only rho that all seeds have count, without seeds that have next to none yet. There is no crossing over a gap
+above 0.05, nor where some seed has none.
 
     s(T)          rounding of the kink after T steps: s T constant over three doublings is what a transition shows
     exponent      log2 of KL(T) / KL(T/2) at each rho: 0 where training has settled
@@ -80,27 +81,40 @@ def _kl_at(curve: Curve, histories: Mapping[str, pd.DataFrame], step: int) -> pd
 
 def _rows(curve: Curve, at: Mapping[int, pd.DataFrame], exponents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     rows, products = list[dict[str, Any]](), []
-    for step, some in at.items():
-        table = some.dropna(axis=1)
+    left_out: list[int] = []
+    for step, all_seeds in at.items():
+        table, left_out = comparable(all_seeds)
         rho = table.columns.to_numpy(dtype=float)
         found = estimate(rho, table.to_numpy(dtype=float), curve.top_width)
-        products.append(
-            (found.rounding * step, max(found.widest, ROUNDINGS[1]) * step)
-        )  # none is below the least tried
+        products.append((found.rounding * step, max(found.limit, ROUNDINGS[1]) * step))  # no width below it is tried
         row: dict[str, Any] = {**curve.declared, "step": step, "n_rho": len(rho), "n_seeds": len(table)}
         row |= zip(AT_STEP[:3], _with_gap(rho, found.crossings), strict=True)
         if rows:
             row |= zip(AT_STEP[3:], _ahead(row, rows[-1]), strict=True)
-        row |= {"rounding": found.rounding, "widest": found.widest, "rounding_steps": found.rounding * step}
+        row |= {"rounding": found.rounding, "widest": found.limit, "rounding_steps": found.rounding * step}
         rows.append(row)
-    rows[-1]["verdict"] = _verdict(curve, exponents, products)
+    said = [_verdict(curve, exponents, products)]
+    if left_out:
+        said.append(f"seed {', '.join(map(str, left_out))} left out: too few rho yet")
+    rows[-1]["verdict"] = "; ".join(said)
     return rows
+
+
+def comparable(table: pd.DataFrame) -> tuple[pd.DataFrame, list[int]]:
+    """Keep the seeds, and the rho that all of them have, that make most values; returns the seeds left out as well.
+
+    A seed that is still under way at most rho would leave the others next to nothing.
+    """
+    fullest = table.notna().sum(axis=1).sort_values(ascending=False, kind="stable").index
+    choices = [table.loc[sorted(fullest[: n + 1])].dropna(axis=1) for n in range(len(fullest))]
+    kept = max(reversed(choices), key=lambda choice: choice.size)
+    return kept, [int(seed) for seed in table.index if seed not in kept.index]
 
 
 def _with_gap(rho: Floats, crossings: Sequence[float]) -> tuple[float, float, float]:
     """Return the mean crossing, and its interval: over seeds, and at least the gap of the grid that it lies in."""
     mean, low, high = seed_interval(crossings)
-    if math.isnan(mean):
+    if not crossings or np.isnan(crossings).any():
         return math.nan, math.nan, math.nan
     right = int(np.clip(np.searchsorted(rho, mean), 1, len(rho) - 1))
     if rho[right] - rho[right - 1] > LARGEST_GAP + 1e-9:
@@ -112,7 +126,8 @@ def _ahead(now: Mapping[str, Any], then: Mapping[str, Any]) -> tuple[float, floa
     """Return 2 x(T) - x(T/2), as far as rho goes, with the ends that those of both allow."""
     middle, low, high = AT_STEP[:3]
     ends = (2 * now[middle] - then[middle], 2 * now[low] - then[high], 2 * now[high] - then[low])
-    return ends[0], *(float(np.clip(end, 0.0, 1.0)) for end in ends[1:])
+    first, second, third = (float(np.clip(end, 0.0, 1.0)) for end in ends)
+    return first, second, third
 
 
 def _verdict(curve: Curve, exponents: Sequence[Mapping[str, Any]], products: Sequence[tuple[float, float]]) -> str:

@@ -68,6 +68,11 @@ class Estimate:
         return self.kind in VALUES
 
     @property
+    def limit(self) -> float:
+        """The largest rounding that the curve allows; infinite where even the largest tried is allowed, NaN: no fit."""
+        return math.inf if self.widest >= ROUNDINGS[-1] else self.widest
+
+    @property
     def apart(self) -> list[int]:
         """Places of the seeds whose rho_c is far from the others'."""
         if len(self.by_seed) < LEAST_SEEDS:
@@ -146,7 +151,7 @@ def in_words(found: Estimate, units: int, steps: int) -> str:
         case "kink":
             return f"{bulk}kink, width <= {found.gap:.3g}"
         case "undecided":
-            width = "of any width" if found.widest >= ROUNDINGS[-1] else f"of width <= {found.widest:g}"
+            width = "of any width" if math.isinf(found.limit) else f"of width <= {found.widest:g}"
             return f"{bulk}kink or crossover {width}: cannot tell"
         case "jump":
             low, high = found.bracket
@@ -170,7 +175,7 @@ def in_words(found: Estimate, units: int, steps: int) -> str:
 
 def _width(found: Estimate) -> str:
     """Say the width of a crossover: from the least rounding to the largest that the curve allows."""
-    if found.widest >= ROUNDINGS[-1]:
+    if math.isinf(found.limit):
         return f">= {found.rounding:g}"
     return f"{found.rounding:g}" if found.rounding == found.widest else f"{found.rounding:g} to {found.widest:g}"
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.critical.kink import ROUNDINGS, Floats
+from analysis.critical.kink import Floats
 from analysis.critical.rule import Estimate, estimate, in_words
 from analysis.critical.seed_interval import LEAST_SEEDS
 from analysis.frames.baseline import below_baseline
@@ -84,7 +84,7 @@ def critical_row(measured: Measured) -> dict[str, Any]:
     row |= {"rho_critical": found.rho, "interval90_low": found.low, "interval90_high": found.high}
     row |= {"grid_low": found.bracket[0], "grid_high": found.bracket[1]}
     row |= {"c_critical": retained_variance(found.rho, curve["ou_samples"])}
-    row |= {"rounding": found.rounding, "widest": math.inf if found.widest >= ROUNDINGS[-1] else found.widest}
+    row |= {"rounding": found.rounding, "widest": found.limit}
     row |= {"resolution": found.gap, "rho_crossing": found.crossing}
     row |= {"plateau": float(measured.median.max()) if some else math.nan}
     row |= {"residue": float(measured.median[-1]) if some else math.nan}

@@ -14,6 +14,7 @@ from analysis.figures.drift import (
     MOST_CURVES,
     draw_crossings,
     draw_exponents,
+    end_of,
     look_of,
     set_crossings_axes,
     set_exponents_axes,
@@ -32,7 +33,7 @@ def training(
 ) -> Axes:
     """Draw kl_top or elbo on validation images over the steps, one line for each cell that has a history.
 
-    Many rho values run from light to dark; several data sets and models differ in their dashes.
+    Many rho values run from light to dark; several data sets and models differ in their markers.
     `histories` are tables by cell id, as `analysis.read_histories` gives them. Raises ValueError where there are none.
     """
     found = [one for one in configurations(frame) if any(cell in histories for cell in one.rows["cell_id"])]
@@ -49,8 +50,8 @@ def training(
             for j, table in enumerate(tables):
                 (line,) = ax.plot(table["step"].to_numpy(), table[metric].to_numpy(), color=look.colour, linewidth=1.0)
                 line.set_label(style.plain(", ".join(name)) if j == 0 else "_nolegend_")
-                line.set(linestyle=look.line if len(groups) == 1 else style.LINES[group % len(style.LINES)])
-                line.set(marker=look.marker, markevery=0.2)
+                marker = look.marker if len(groups) == 1 else style.MARKERS[group % len(style.MARKERS)]
+                line.set(linestyle=look.line, marker=marker, markevery=0.2)
         ax.set(xlabel="optimiser steps", ylabel="validation ELBO (nats)" if metric == "elbo" else ALONE[metric])
         legend_above(ax)
     return ax
@@ -79,7 +80,7 @@ def drift(
         for i, curve in enumerate(drawn):
             look, name = look_of(i, len(drawn)), style.plain(names[curve.key])
             if panel == "crossing":
-                draw_crossings(ax, curve.rows, look, name, i - (len(drawn) - 1) / 2)
+                draw_crossings(ax, curve.rows, look, end_of(table), name, (i - (len(drawn) - 1) / 2) / len(drawn))
             else:
                 draw_exponents(ax, curve.rows, look, name)
         if panel == "crossing":

@@ -60,7 +60,8 @@ def draw_drift(
             figure.add_axes((x / width, y / height, WIDTH / width, HEIGHT / height)) for x, y in (first, second)
         )
         for i, curve in enumerate(drawn):
-            draw_crossings(crossings, curve.rows, look_of(i, len(drawn)), place=i - (len(drawn) - 1) / 2)
+            look, aside = look_of(i, len(drawn)), (i - (len(drawn) - 1) / 2) / len(drawn)
+            draw_crossings(crossings, curve.rows, look, end_of(table), aside=aside)
             draw_exponents(growth, by_rho[curve.key], look_of(i, len(drawn)))
         set_crossings_axes(crossings, table)
         set_exponents_axes(growth, exponents, WIDTH)
@@ -76,21 +77,29 @@ def look_of(i: int, count: int) -> dict[str, Any]:
     return {**style.mark(i), **(hollow if count > 1 else {})}
 
 
-def draw_crossings(ax: Axes, rows: pd.DataFrame, look: dict[str, Any], label: str = "x", place: float = 0.0) -> None:
+def draw_crossings(
+    ax: Axes, rows: pd.DataFrame, look: dict[str, Any], end: float, label: str = "x", aside: float = 0.0
+) -> None:
     """Draw after how many steps the curve of these rows of the drift table falls where, and dotted where it goes.
 
-    `place` moves it aside by so many hundredths of a decade, three each.
+    That stands at `end` (see `end_of`). `aside`, from -0.5 to 0.5, moves the curve by up to a twentieth of a decade.
     """
-    steps, crossing = 10 ** (0.03 * place) * rows["step"].to_numpy(), rows["crossing"].to_numpy()
+    shift = 10 ** (0.1 * aside)
+    steps, crossing = shift * rows["step"].to_numpy(), rows["crossing"].to_numpy()
     errors = [crossing - rows["crossing_low"].to_numpy(), rows["crossing_high"].to_numpy() - crossing]
     bars = ax.errorbar(steps, crossing, yerr=errors, label=label, elinewidth=0.8, **look)
     bars.lines[0].set_gid("crossing")
     last = rows.iloc[-1]
     middle = last["extrapolated"]
     ends = [[middle - last["extrapolated_low"]], [last["extrapolated_high"] - middle]]
-    (ahead,) = ax.plot([steps[-1], 2 * steps[-1]], [crossing[-1], middle], color=look["color"], linestyle=":")
+    (ahead,) = ax.plot([steps[-1], shift * end], [crossing[-1], middle], color=look["color"], linestyle=":")
     ahead.set(gid="ahead", linewidth=0.9)
-    ax.errorbar([2 * steps[-1]], [middle], yerr=ends, elinewidth=0.8, **look)
+    ax.errorbar([shift * end], [middle], yerr=ends, elinewidth=0.8, **look)
+
+
+def end_of(table: pd.DataFrame) -> float:
+    """Return where on the axis of steps infinity stands: at twice the most."""
+    return 2 * float(table["step"].max())
 
 
 def draw_exponents(ax: Axes, rows: pd.DataFrame, look: dict[str, Any], label: str = "x") -> None:
@@ -105,9 +114,9 @@ def set_crossings_axes(ax: Axes, table: pd.DataFrame) -> None:
     """Give the axes of crossings the steps of the drift table, and beyond them the limit."""
     steps = sorted({int(step) for step in table["step"]})
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(FixedLocator([*steps, 2 * steps[-1]]))
+    ax.xaxis.set_major_locator(FixedLocator([*steps, end_of(table)]))
     ax.xaxis.set_minor_locator(NullLocator())
-    names = {step: f"{step:,}" for step in steps} | {2 * steps[-1]: "∞"}
+    names = {step: f"{step:,}" for step in steps} | {round(end_of(table)): "∞"}
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: names.get(round(value), "")))
     ax.set(xlabel="training steps T (to ∞ as 1/T)", ylabel="ρ at 0.05 nats\nper unit")
 

@@ -30,8 +30,8 @@ LABELS = {
 
 def draw_scaling(table: pd.DataFrame, *, paper: Paper = DEFAULT) -> Figure:
     """Draw `scaling_table`: two panels abreast in a column, four on a page; raises ValueError for an empty one."""
-    if table.empty:
-        raise ValueError("nothing to draw: no cell is complete")
+    if table.empty or not panels_of(table):
+        raise ValueError("nothing to draw: no cell is complete and trained")
     groups = groups_of(table)
     width, panels = paper.inches("column"), panels_of(table)
     title, across = paper.titled(TITLE, width), 2 if width == style.COLUMN_INCHES else 4
@@ -49,7 +49,7 @@ def draw_scaling(table: pd.DataFrame, *, paper: Paper = DEFAULT) -> Figure:
             axes[name] = figure.add_axes((left / width, bottom / height, 0.88 / width, side / height))
         for i, (label, rows) in enumerate(groups):
             for name, ax in axes.items():
-                draw_panel(ax, rows, name, style.mark(i), label, place=i - (len(groups) - 1) / 2)
+                draw_panel(ax, rows, name, style.mark(i), label, aside=(i - (len(groups) - 1) / 2) / len(groups))
         for i, (name, ax) in enumerate(axes.items()):
             set_panel_axes(ax, name, table, lowest=i + across >= len(panels))
         handles = axes[panels[0]].get_legend_handles_labels()[0]
@@ -67,17 +67,17 @@ def groups_of(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Return the rows of each line, by units, with what the line is called."""
     several, found = table["depth"].nunique() > 1, []
     for (data, source, depth, K, steps), rows in table.groupby(["dataset", "source", "depth", "ou_samples", "steps"]):
-        layers = f"{depth} layers, " if several else ""
+        layers = f"{depth} layer{'' if depth == 1 else 's'}, " if several else ""
         name = f"{style.plain(f'{data}:{source}')}, {layers}K = {K}, {steps:,} steps"
         found.append((name, rows.sort_values("units")))
     return found
 
 
-def draw_panel(ax: Axes, rows: pd.DataFrame, name: str, look: dict[str, Any], label: str, place: float = 0.0) -> None:
-    """Draw one quantity of one line with its intervals; `place` sets it aside, so that lines that coincide are seen."""
+def draw_panel(ax: Axes, rows: pd.DataFrame, name: str, look: dict[str, Any], label: str, aside: float = 0.0) -> None:
+    """Draw one quantity of one line with its intervals, `aside` (-0.5 to 0.5) of its units so that all are seen."""
     middle = rows[name]
     errors = [(middle - rows[f"{name}_low"]).fillna(0), (rows[f"{name}_high"] - middle).fillna(0)]
-    units = 10 ** (0.02 * place) * rows["units"]
+    units = 10 ** (0.08 * aside) * rows["units"]
     bars = ax.errorbar(units, middle, yerr=errors, label=label, elinewidth=0.8, markerfacecolor="none", **look)
     bars.lines[0].set_gid(name)
 

@@ -72,6 +72,8 @@ def transition(frame: pd.DataFrame) -> Chart | None:
         curve.key: {str(name): value for name, value in curve.rows.iloc[0].items()}
         for curve in curves(critical_table(frame))
     }
+    images = any(not curve.is_null for curve in drawn)  # beside them a null's critical value means nothing
+    grid = sorted({float(rho) for curve in drawn for rho in curve.complete["rho"]})
     rhos: list[list[float]] = []
     ou_samples: list[float] = []
     for i, (curve, name) in enumerate(zip(drawn, map(", ".join, apart_in_words(drawn)), strict=True)):
@@ -85,7 +87,8 @@ def transition(frame: pd.DataFrame) -> Chart | None:
                 chart.figure["data"].append({**trace, **look_of(i), **place_of(panel), "name": safe(name)})
                 rhos.append([float(rho) for rho in of["rho"]])
                 ou_samples.append(curve["ou_samples"])
-        if panels[0] == "kl_top" and (extent := critical_extent(critical[curve.key])) is not None:
+        extent = None if curve.is_null and images else critical_extent(critical[curve.key])
+        if panels[0] == "kl_top" and extent is not None:
             height = critical_height(critical[curve.key], i)
             words = f"{safe(name)}<br>{critical_in_words(critical[curve.key]).replace(RHO_C, 'ρ_c')}"
             traces.append(len(chart.figure["data"]))
@@ -95,7 +98,7 @@ def transition(frame: pd.DataFrame) -> Chart | None:
             rhos.append(list(extent))
             ou_samples.append(curve["ou_samples"])
         chart.entries.append(entry_of(look_of(i), name, traces))
-    draw_over(chart, x_axes(rhos, ou_samples))
+    draw_over(chart, x_axes(grid, rhos, ou_samples))
     return chart
 
 
@@ -133,7 +136,7 @@ def information(frame: pd.DataFrame) -> Chart | None:
                     }
                 )
         chart.entries.append(entry_of(look_of(i), name, traces))
-    draw_over(chart, x_axes(rhos, ou_samples))
+    draw_over(chart, x_axes(sorted({float(rho) for rho in table["rho"]}), rhos, ou_samples))
     return chart
 
 

@@ -29,9 +29,8 @@ class XAxis:
         return asdict(self)
 
 
-def x_axes(rhos: Sequence[Sequence[float]], ou_samples: Sequence[float]) -> list[XAxis]:
-    """Return the axes for traces with these rho values and K; the first is the one to begin with."""
-    grid = sorted({rho for trace in rhos for rho in trace})
+def x_axes(grid: Sequence[float], rhos: Sequence[Sequence[float]], ou_samples: Sequence[float]) -> list[XAxis]:
+    """Return the axes of a grid for traces with these rho values and K; the first is the one to begin with."""
     plain = XAxis("rho", "over ρ", RHO, [list(trace) for trace in rhos])
     places = [[float(stretch(rho)) for rho in trace] for trace in rhos]
     values = ticks_of(grid, _INCHES, stretched=True) if grid else []

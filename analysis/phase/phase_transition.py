@@ -28,6 +28,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from analysis.axes import style
+from analysis.axes.critical_extent import critical_extent
 from analysis.axes.elbo_axis import below_best, best_of_each
 from analysis.axes.paper import DEFAULT, Paper
 from analysis.axes.rho_axis import rho_label, set_rho_axis
@@ -115,7 +116,8 @@ def draw_phase_transition(
                 _scale_kl(axes["kl_top"], column, looks)
             for metric, ax in axes.items():
                 set_scale(ax, metric, column.curves)
-            said = [value for curve in column.curves for value in _grid_values(thresholds[curve.key], rhos)]
+            named = [thresholds[curve.key] for curve in column.curves if not looks[curve.key].behind]
+            said = [value for row in named for value in _grid_values(row, rhos)]
             scale = "auto" if axis == "rho" else "linear"
             stretched = set_rho_axis(list(axes.values()), rhos, column.inches, scale, said)
             axes[metrics[-1]].set_xlabel(C_LABEL if axis == "c" else rho_label(column.inches, stretched), labelpad=2)
@@ -143,6 +145,8 @@ def _columns(drawn: Sequence[Curve], models: Sequence[str], summary: Mapping[Key
 
 def _grid_values(row: Any, rhos: Sequence[float]) -> list[float]:
     """Return the values of the grid that a legend's reader looks for: a bracket's ends, or the one next to a value."""
+    if critical_extent(row) is None:
+        return []
     for names in (("grid_low", "grid_high"), ("rho_critical",), ("rho_crossing",)):
         if all(row[name] == row[name] for name in names):
             return [min(rhos, key=lambda rho: abs(rho - row[name])) for name in names]

@@ -154,6 +154,15 @@ def test_an_interrupted_bf16_run_goes_on_bit_for_bit(bars: Dataset) -> None:
         assert torch.equal(rest.model.state_dict()[name], value), name
 
 
+def test_autocast_around_us_rounds_nothing_in_evaluation(bars: Dataset) -> None:
+    """As a notebook may have it."""
+    pack = rounded(bars, precision="float32")
+    exact = evaluate(pack.model, torch.from_numpy(bars.valid), pack.seeds, "valid")
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = evaluate(pack.model, torch.from_numpy(bars.valid), pack.seeds, "valid")
+    assert inside.row(0) == exact.row(0)
+
+
 @pytest.mark.parametrize("found", [{}, {"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}])
 def test_bf16_is_refused_where_the_hardware_has_none(
     bars: Dataset, monkeypatch: pytest.MonkeyPatch, found: dict[str, bool]
@@ -180,6 +189,11 @@ def test_a_captured_bf16_step_is_the_eager_one(bars: Dataset) -> None:
         )
         for captured in (True, False)
     ]
+    seen: list[torch.dtype] = []
+    for layer in packs[0].model.modules():
+        if isinstance(layer, StackedLayer):
+            layer.register_forward_hook(lambda layer, given, out: seen.append(out.dtype))
     for _ in range(20):
         losses = [pack.advance().clone() for pack in packs]
         torch.testing.assert_close(losses[0], losses[1], rtol=2e-2, atol=2e-2)
+    assert set(seen) == {torch.bfloat16}, "while it is recorded, too"

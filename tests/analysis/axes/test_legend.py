@@ -68,6 +68,7 @@ def test_handles_stand_level_with_the_first_line_of_their_labels() -> None:
         assert box.y1 - line < middle < box.y1
 
 
-def test_the_width_of_a_crossover_is_a_range_and_open_where_any_is_allowed() -> None:
+def test_what_the_place_of_a_crossover_is_stands_where_one_is_drawn() -> None:
     assert crossovers_in_words([row(kind="crossover")]) == [], "without a place there is nothing to say"
     assert crossovers_in_words([row(), row(kind="crossover", rho_crossing=0.9)]) == [CROSSOVERS]
+    assert crossovers_in_words([row(kind="crossover", rho_crossing=0.9, active_most=0.0)]) == [], "inactive"

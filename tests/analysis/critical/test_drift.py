@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.axes.style import new_figure
 from analysis.critical.drift import _with_gap, drift_tables
 from analysis.critical.rule import NAMED_LEVEL, estimate
+from analysis.figures.drift import draw_crossings, end_of
 from analysis.frames.curves import CURVE
 from sweeps.grid.cell import Cell
 
@@ -131,8 +133,45 @@ def test_over_a_wide_gap_there_is_no_crossing_and_none_lies_beyond_one() -> None
     coarse = table_of((0.0, 0.5, 0.8, 0.9, 1.0), {2000: [0.93] * 3, 4000: [0.95] * 3})
     assert coarse["crossing"].isna().all()
     assert coarse["extrapolated"].isna().all()
-    steep = table_of(FINE, {2000: [0.95] * 3, 4000: [0.985] * 3}).iloc[-1]
-    assert steep["extrapolated_high"] == 1.0
+    table = table_of(FINE, {2000: [0.95] * 3, 4000: [0.985] * 3})
+    steep = table.iloc[-1]
+    assert steep["extrapolated_low"] <= steep["extrapolated"] <= steep["extrapolated_high"] == 1.0
+    figure = new_figure(2, 2)
+    draw_crossings(figure.add_axes((0, 0, 1, 1)), table, {"color": "black"}, end_of(table))
+    figure.draw_without_rendering()  # errors that are negative cannot be drawn
+
+
+def test_a_seed_that_has_next_to_no_values_yet_leaves_the_others_alone() -> None:
+    """As while a sweep runs; which one is left out is said."""
+    crossings = {2000: [0.914] * 3, 4000: [0.923] * 3}
+    whole, some = table_of(FINE, crossings), table_of(FINE, crossings, lambda seed, rho: seed == 2 and rho < 0.999)
+    assert some["crossing"].tolist() == whole["crossing"].tolist()
+    assert (some["n_seeds"].tolist(), some["n_rho"].tolist()) == ([2, 2], [len(FINE)] * 2)
+    assert some["verdict"].iloc[-1].endswith("; seed 2 left out: too few rho yet")
+    assert "left out" not in whole["verdict"].iloc[-1]
+
+
+def test_there_is_no_crossing_where_a_seed_has_none() -> None:
+    """The others' mean would be taken for that of all, and at T/2 for that of other seeds than at T."""
+    table = table_of(FINE, {2000: [0.914, 0.914, 2.0], 4000: [0.923, 0.923, 0.93]})
+    assert table["crossing"].isna().tolist() == [True, False]
+    assert table["extrapolated"].isna().all()
+
+
+def test_a_rounding_beyond_the_largest_tried_bounds_nothing(make_frame: MakeFrame) -> None:
+    """It is proportional to 1/T from .12 on, of which .08 is the most that is tried."""
+    table, _ = drift_tables(
+        *frame_and_histories(
+            make_frame, lambda rho, step, seed: rounded(rho, 0.9 - 20 / step + 0.001 * seed, 60 / step)
+        )
+    )
+    assert table["rounding"].tolist() == [0.08, 0.06, 0.03, 0.015]
+    assert table["widest"].tolist() == [math.inf, 0.06, 0.03, 0.015]
+    assert (
+        table["verdict"]
+        .iloc[-1]
+        .endswith("rounding proportional to 1 / steps over three doublings, as at a transition")
+    )
 
 
 def test_seeds_on_different_grids_are_compared_where_all_have_values() -> None:

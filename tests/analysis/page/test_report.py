@@ -150,6 +150,25 @@ def test_the_chart_shows_what_is_known_of_each_critical_rho(results: Path) -> No
         assert bar["text"][0].endswith(words.replace("$\\rho_c$", "ρ_c"))
 
 
+def test_the_chart_marks_no_critical_value_of_a_null_and_its_axes_are_the_grids(
+    make_results: Make, tmp_path: Path, kinked_kl: Callable[[Cell], float]
+) -> None:
+    grid = tuple(i / 50 for i in range(35, 51))
+    make_results(
+        tmp_path,
+        datasets=("mnist:embedded", "null:mnist:embedded"),
+        rhos=grid,
+        seeds=(0, 1, 2),
+        top_kl=kinked_kl,
+        change=lambda cell, result: {**result, "au_top": 3},
+    )
+    (transition,) = (chart for chart in written(tmp_path).charts if chart["name"] == "transition")
+    bars = [trace for trace in transition["figure"]["data"] if trace["mode"] == "lines" and trace.get("text")]  # type: ignore[index]
+    assert [bar["name"] for bar in bars] == ["mnist:embedded"]
+    stretched = next(axis for axis in transition["axes"] if axis["name"] == "stretched")  # type: ignore[attr-defined]
+    assert {float(text) for text in stretched["ticks"]["ticktext"]} <= {round(rho, 4) for rho in grid}
+
+
 def test_information_stands_between_its_estimates_layer_by_layer(results: Path) -> None:
     """KL of the layer and those above it, the upper and the lower estimate: medians over seeds."""
     ends = {"info_1": 2.0, "info_1_high": 4.0}

@@ -409,8 +409,12 @@ def test_a_crossover_on_the_c_axis_is_as_wide_as_it_is_in_c(make_frame: MakeFram
     (row,) = critical_table(frame).to_dict("records")
     c = [retained_variance(row["rho_crossing"] + step * row["widest"], row["ou_samples"]) for step in (-0.5, 0, 0.5)]
     low, high = bands(draw(*on_c_axis(frame, summarise(frame), critical_table(frame)), axis="c").axes[0])["crossover"]
-    assert high - low == pytest.approx(c[2] - c[0])
-    assert (low + high) / 2 == pytest.approx(c[1])
+    assert (low, high) == pytest.approx((c[0], c[2]))
+    assert low < c[1] < high
+    near_one = critical_table(frame).assign(rho_crossing=0.99, widest=0.06)
+    low, high = bands(draw(*on_c_axis(frame, summarise(frame), near_one), axis="c").axes[0])["crossover"]
+    ends = [retained_variance(rho, row["ou_samples"]) for rho in (0.96, 1.0)]
+    assert (low, high) == pytest.approx(tuple(ends)), "cut at 1, not narrower on both sides"
     unlimited = critical_table(frame).assign(widest=np.inf)
     assert on_c_axis(frame, summarise(frame), unlimited)[2]["widest"].tolist() == [np.inf]
 
