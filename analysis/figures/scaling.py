@@ -99,7 +99,6 @@ def set_panel_axes(ax: Axes, name: str, table: pd.DataFrame, lowest: bool = True
         ax.set_ylim(-0.04, 1.04)
     elif name != "onset" and highest > 0:
         ax.set_ylim(-0.04 * highest, 1.08 * highest)
-    ax.ticklabel_format(axis="y", useOffset=False)
     ax.set_ylabel(LABELS[name], linespacing=1.1, labelpad=2)
     if lowest:
         ax.set_xlabel("top-layer units")

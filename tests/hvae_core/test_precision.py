@@ -84,16 +84,28 @@ def rounded(data: Dataset, model: str = "mlp2x4h5", precision: Precision = "bf16
     ("model", "objective"),
     [*((model, {}) for model in MODELS), *(("mlp2x4h5", objective) for objective in OTHERS)],
 )
-def test_bf16_rounds_the_products_of_training_alone(bars: Dataset, model: str, objective: dict[str, Any]) -> None:
+def test_bf16_rounds_the_products_of_training_alone(
+    bars: Dataset, monkeypatch: pytest.MonkeyPatch, model: str, objective: dict[str, Any]
+) -> None:
     """Layers give bfloat16 there, float32 in evaluation; weights, their gradients, terms and metrics are float32."""
     pack = rounded(bars, model, **objective)
     seen: list[torch.dtype] = []
     for layer in pack.model.modules():
         if isinstance(layer, StackedLayer) and layer.weight.numel() and next(layer.children(), None) is None:
             layer.register_forward_hook(lambda layer, given, out: seen.append(out.dtype))
+    read: list[torch.dtype] = []
+    likelihood = pack.model.likelihood.likelihood
+    exact = likelihood.log_prob
+
+    def log_prob(x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        read.append(out.dtype)
+        return exact(x, out)
+
+    monkeypatch.setattr(type(likelihood), "log_prob", lambda self, x, out: log_prob(x, out))
     for _ in range(2):
         loss = pack.advance()
     assert set(seen) == {torch.bfloat16}
+    assert set(read) == {torch.float32}, "p(x|z) is made of unrounded outputs"
     assert loss.dtype == torch.float32
     assert loss.isfinite().all()
     tensors = [*pack.model.state_dict().values(), *(w.grad for w in pack.model.parameters() if w.grad is not None)]

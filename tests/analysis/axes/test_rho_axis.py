@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 
 from analysis.axes.rho_axis import is_crowded, set_rho_axis, stretch, ticks_of, unstretch
 from analysis.axes.style import new_figure, paper_style
+from hvae_core.spec import retained_variance
 
 QUICK = (0.0, 0.5, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 1.0)
 
@@ -75,6 +76,12 @@ def test_every_rho_of_the_grid_has_a_tick() -> None:
     ax = axis(QUICK)
     ticks = {*ax.xaxis.get_ticklocs(minor=True), *ax.xaxis.get_ticklocs()}
     assert all(min(abs(tick - rho) for tick in ticks) < 1e-9 for rho in QUICK)
+
+
+def test_a_grid_of_c_has_no_crowd_of_minor_ticks() -> None:
+    """Those of several K are at odd values that nobody typed."""
+    grid = [retained_variance(rho, k) for k in (2, 5) for rho in QUICK]
+    assert len(axis(grid, scale="linear").xaxis.get_ticklocs(minor=True)) == 0
 
 
 def test_scale_can_be_chosen_and_is_checked() -> None:

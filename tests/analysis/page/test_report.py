@@ -21,7 +21,7 @@ from analysis.axes.rho_axis import stretch, unstretch
 from analysis.critical.table import critical_table
 from analysis.frames.over_rho import over_rho
 from analysis.page import over_rho as page_over_rho
-from analysis.page.chart import numbers_of
+from analysis.page.chart import COLOURS, numbers_of
 from analysis.page.content import content_of
 from analysis.page.over_steps import MOST_SHOWN
 from analysis.page.render import render
@@ -148,6 +148,22 @@ def test_the_chart_shows_what_is_known_of_each_critical_rho(results: Path) -> No
         assert bar["y"] == pytest.approx([row["plateau"] / 2 * (1 - 0.12 * place)] * 2), "or one would hide the other"
         words = critical_in_words({str(name): value for name, value in row.items()})
         assert bar["text"][0].endswith(words.replace("$\\rho_c$", "ρ_c"))
+
+
+def test_a_curve_without_a_critical_value_has_none_in_the_table(make_results: Make, tmp_path: Path) -> None:
+    """The reason is the verdict's, once."""
+    make_results(tmp_path, seeds=(0, 1, 2), top_kl=lambda cell: 3.0)
+    text = written(tmp_path).text
+    assert re.search(r"mlp2x4h8, K = 5, 3,000 steps\s+none\s+no transition in this range of rho", text)
+
+
+def test_few_curves_have_colours_of_their_own(make_results: Make, tmp_path: Path) -> None:
+    history = [{"step": step, "elbo": -100.0, "kl_top": 1.0} for step in (100, 200)]
+    make_results(tmp_path, rhos=(0.5, 0.9, 1.0), history=lambda cell: history)
+    (chart,) = (chart for chart in written(tmp_path).charts if chart["name"] == "training")
+    entries = chart["entries"]
+    assert [entry["colour"] for entry in entries] == list(COLOURS[:3])  # type: ignore[attr-defined]
+    assert all(entry["shown"] for entry in entries)  # type: ignore[attr-defined]
 
 
 def test_the_chart_marks_no_critical_value_of_a_null_and_its_axes_are_the_grids(
@@ -292,7 +308,8 @@ def test_a_browser_draws_it_without_a_word(results: Path, tmp_path: Path, width:
       inner.querySelector("input[type=checkbox]").click();
       inner.querySelector('button[data-axis="2"]').click();
       setTimeout(() => { found.label = inner.querySelector(".g-xtitle").textContent;
-        found.hidden = inner.getElementById("chart-transition").data[0].visible;
+        const drawn = inner.getElementById("chart-transition");
+        found.hidden = drawn.data[0].visible; found.ticks = drawn.layout.xaxis.tickmode;
         document.body.dataset.found = JSON.stringify(found); }, 800); }, 2500));</script>"""
     frame = f'<iframe id="f" src="page.html" style="width:{width}px;height:3000px;border:0"></iframe>'
     (tmp_path / "outer.html").write_text(f"<!doctype html><html><body style='margin:0'>{frame}{probe}</body></html>")
@@ -314,6 +331,7 @@ def test_a_browser_draws_it_without_a_word(results: Path, tmp_path: Path, width:
     assert found["title"].startswith("hvae-sweep: ")
     assert "retained variance" in found["label"]
     assert found["hidden"] is False
+    assert found["ticks"] == "auto", "c has no ticks of rho"
 
 
 def test_watching_ends_when_no_cell_is_pending(

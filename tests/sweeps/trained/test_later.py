@@ -166,3 +166,7 @@ def test_without_weights_it_says_so(trained: Ledger) -> None:
         path.unlink()
     with pytest.raises(LedgerError, match="kept its weights"):
         Later(trained, LaterBound(30, 7), None, "cpu")
+
+
+def test_a_cell_that_is_not_there_has_no_evaluations(tmp_path: Path) -> None:
+    assert Ledger(tmp_path).evaluations("0123456789abcdef") == {}
