@@ -75,3 +75,15 @@ def test_seeds_that_are_still_under_way_are_why_three_do_not_do(
     (row,) = report(PlotRequest([tmp_path])).table.to_dict("records")
     assert (row["kind"], row["n_seeds"]) == ("bracket", 3)
     assert "an interval needs 3 seeds; so far fewer have enough values of rho" in row["verdict"]
+
+
+def test_a_fall_without_a_foot_has_no_largest_width(make_results: Make, tmp_path: Path) -> None:
+    """0.08 is the most that is tried: a curve that allows it may be wider."""
+
+    def fall(cell: Cell) -> float:
+        return float(9 * np.exp(-max(0.0, cell.member.objective.rho - 0.8) / 0.06)) + 0.01 * cell.member.seed
+
+    make_results(tmp_path, rhos=(0.0, 0.5, *FINE), seeds=(0, 1, 2), top_kl=fall)
+    (row,) = report(PlotRequest([tmp_path])).table.to_dict("records")
+    assert (row["kind"], row["widest"]) == ("crossover", np.inf)
+    assert row["verdict"].startswith(f"crossover of width >= {row['rounding']:g} at 3,000 steps")
