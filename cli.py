@@ -18,7 +18,8 @@ import click
 from click.core import ParameterSource
 from rich_click import RichCommandPanel
 
-from analysis.command import ONLY, ONLY_RHO, plot
+from analysis.command import plot
+from analysis.evaluate_command import evaluate
 from hvae_core.checks import SpecError
 from hvae_core.data.sources import expanded
 from sweeps.commands.cluster import cancel, submit
@@ -64,7 +65,6 @@ if TYPE_CHECKING:
 __all__ = ["plot", "sweep"]
 
 FAMILIES = ("mlp", "conv", "resnet")  # of depth-width grids
-WHAT = ("bound", "information", "share")  # of `evaluate`
 ASIDE = ("dry_run", "plan_only", "workers", "probe", "as_json")  # of a request's settings: not recorded
 
 
@@ -83,7 +83,7 @@ def sweep() -> None:
     """Train grids of hierarchical VAEs and measure the unsmoothed models."""
 
 
-for command in (memory, status, show, submit, cancel, clean, data):
+for command in (memory, evaluate, status, show, submit, cancel, clean, data):
     sweep.add_command(command)
 
 
@@ -278,75 +278,6 @@ def work(directory: str, wait: bool) -> int:
     theirs = set() if wait else held_elsewhere(ledger)
     cells = [record.cell for record in ledger.records() if record.cell.id not in theirs]
     return SIGNAL + signal if signal else exit_status(ledger, cells)
-
-
-@sweep.command(
-    examples=[
-        "hvae-sweep evaluate results/ --samples 5000 --examples 500",
-        "hvae-sweep evaluate results/ --what information --dry-run",
-    ]
-)
-@click.argument("directory", type=click.Path())
-@click.option(
-    "--what",
-    type=click.Choice(WHAT),
-    default=WHAT[0],
-    help="bound: L_k. information: what each layer knows about the image. share: for results that lack it.",
-)
-@click.option("--samples", type=click.IntRange(1, 10**6), help="Importance samples k of the bound.  [default: 5000]")
-@click.option(
-    "--paths", type=click.IntRange(2, 10**5), help="Sampled paths of each image, for information.  [default: 32]"
-)
-@click.option(
-    "--examples",
-    type=click.IntRange(2),
-    help="Test images; fewer than all are a fixed random choice.  [default: 10000 for the bound, 1000 for information]",
-)
-@ONLY
-@ONLY_RHO
-@setting("--data-dir", type=click.Path(), help="Directory of the data files.")
-@click.option("--dry-run", "-n", is_flag=True, help="Print how long it would take; evaluate nothing.")
-def evaluate(
-    directory: str,
-    datasets: tuple[str, ...],
-    models: tuple[str, ...],
-    rho: tuple[str, ...],
-    data_dir: str | None,
-    dry_run: bool,
-    **asked: Any,
-) -> int:
-    """Evaluate the complete cells of DIRECTORY further, from their weights.
-
-    What is found is written to eval-<name>.json beside each result, which stays as it is, and into results.csv.
-    """
-    import torch
-
-    from analysis.frames.results_table import ResultsTable
-    from analysis.requests.plot_request import PlotRequest
-    from sweeps.durations import duration
-    from sweeps.running.driver import say
-    from sweeps.trained.evaluations import evaluation
-    from sweeps.trained.later import Later
-
-    ledger = ledger_at("directory", directory)
-    if not ledger.requests():
-        raise SpecError(f"directory: {directory!r} holds no recorded request")
-    out = console()
-    torch.set_num_threads(1)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    only = None
-    if datasets or models or rho:
-        only = set(PlotRequest.of([str(ledger.root)], None, datasets, models, rho).gather()[1]["cell_id"])
-    later = Later(ledger, evaluation(**asked), Path(data_dir) if data_dir else None, device, only)
-    if not later.cells:
-        say(out, f"nothing to do: all such complete cells have {later.evaluation.title} on that many images")
-    else:
-        cost = duration(later.seconds_needed())
-        say(out, f"{later.evaluation.title} of {later.cells} cells: about {cost}, from timings of small parts")
-    if not dry_run:
-        later.run(click.echo)
-        ResultsTable(ledger.root, lambda line: say(out, line)).write()
-    return 0
 
 
 # adaptive sweeps --------------------------------------------------------------------------------------------------

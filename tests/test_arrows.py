@@ -40,6 +40,7 @@ ORDER = (
     ("analysis.requests",),
     ("analysis.reports",),
     ("analysis.command",),
+    ("analysis.evaluate_command",),
     ("cli",),
     ("hvae_core.launch",),
 )
@@ -47,7 +48,14 @@ FLOOR = {name: floor for floor, names in enumerate(ORDER) for name in names}
 DOORS = ("hvae_core", "sweeps", "analysis")  # packages whose own __init__ users import from
 ONLY = {
     "ray": ("sweeps/running/ray_tune.py",),
-    "click": ("sweeps/options", "sweeps/commands", "sweeps/cluster/submit.py", "analysis/command.py", "cli.py"),
+    "click": (
+        "sweeps/options",
+        "sweeps/commands",
+        "sweeps/cluster/submit.py",
+        "analysis/command.py",
+        "analysis/evaluate_command.py",
+        "cli.py",
+    ),
 }
 
 
