@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -25,6 +26,7 @@ from analysis.page.chart import COLOURS, numbers_of
 from analysis.page.content import content_of
 from analysis.page.over_steps import MOST_SHOWN
 from analysis.page.render import render
+from analysis.page.x_axes import XAxis, x_axes
 from analysis.reports.report import FILE, report
 from analysis.requests.plot_request import PlotRequest
 from hvae_core.spec import retained_variance
@@ -148,6 +150,21 @@ def test_the_chart_shows_what_is_known_of_each_critical_rho(results: Path) -> No
         assert bar["y"] == pytest.approx([row["plateau"] / 2 * (1 - 0.12 * place)] * 2), "or one would hide the other"
         words = critical_in_words({str(name): value for name, value in row.items()})
         assert bar["text"][0].endswith(words.replace("$\\rho_c$", "ρ_c"))
+
+
+def test_axes_are_chosen_by_the_grid_and_not_by_the_ends_of_intervals(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grids: list[list[float]] = []
+
+    def seen(grid: list[float], *others: Any) -> list[XAxis]:
+        grids.append(grid)
+        return x_axes(grid, *others)
+
+    monkeypatch.setattr(page_over_rho, "x_axes", seen)
+    frame = over_rho(analysis.read(results))
+    assert page_over_rho.transition(frame) is not None
+    assert grids == [sorted(frame[frame["state"] == "complete"]["rho"].unique())]
 
 
 def test_a_curve_without_a_critical_value_has_none_in_the_table(make_results: Make, tmp_path: Path) -> None:
