@@ -26,14 +26,16 @@ LEAST_SECONDS = 300  # of a time limit: Slurm sends USR1 up to a minute early, a
 OURS = ("job-name", "array")
 
 ELEMENT = """
+# Before the worker starts: a signal that finds no trap would end this script, and the worker with it.
+trap 'kill -USR1 "$!"' USR1    # the time limit is near: write a checkpoint and stop
+trap 'kill -TERM "$!"' TERM    # preempted or cancelled: the same
+{command} &
 worker=$!
-trap 'kill -USR1 "$worker"' USR1    # the time limit is near: write a checkpoint and stop
-trap 'kill -TERM "$worker"' TERM    # preempted or cancelled: the same
 while wait "$worker"; status=$?; kill -0 "$worker" 2>/dev/null; do :; done    # a signal ends the wait alone
 
 # 138: stopped by USR1. 137: killed, for its memory say; three times at most. The bare job id could be the whole array.
-if [ "$status" = 138 ] || { [ "$status" = 137 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ]; }; then
-    scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
+if [ "$status" = 138 ] || {{ [ "$status" = 137 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt 3 ]; }}; then
+    scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
 fi
 exit "$status"
 """
@@ -58,7 +60,8 @@ def array_script(folder: Path, root: Path, elements: int, options: Options) -> s
     """
     head = _header(folder, {"array": f"1-{elements}"} | dict(options))
     about = "# Each element takes packs of models from the results directory until none is free, one at a time."
-    return f"{head}\n{about}\n{shlex.join([*COMMAND, 'work', str(root)])} --no-wait &{ELEMENT}"
+    command = shlex.join([*COMMAND, "work", str(root), "--no-wait"])
+    return f"{head}\n{about}{ELEMENT.format(command=command)}"
 
 
 def ray_script(folder: Path, words: Sequence[str], options: Options) -> str:
