@@ -45,7 +45,8 @@ def draw_drift(
     if not drawn:
         raise ValueError("nothing to draw: no curve has histories")
     by_rho = {curve.key: curve.rows for curve in curves(exponents)}
-    labels = [wrapped([style.plain(word) for word in names[curve.key].split(", ")], 2.8) for curve in drawn]
+    words = [[style.plain(word) for word in names[curve.key].split(", ")] for curve in drawn]
+    labels = [wrapped([*said, _seeds(curve.rows)], 2.8) for said, curve in zip(words, drawn, strict=True)]
     width = paper.inches("column")
     title, stacked = paper.titled(TITLE, width), width == style.COLUMN_INCHES
     with paper.style():
@@ -69,6 +70,12 @@ def draw_drift(
         near: dict[str, Any] = {"loc": "lower left", "frameon": False, "borderpad": 0, "labelspacing": 0.2}
         level(figure.legend(handles, [*labels, SETTLED_WORDS], handleheight=1.0, **near))
     return figure
+
+
+def _seeds(rows: pd.DataFrame) -> str:
+    """Say over how many seeds a curve's values at the last step are."""
+    number = int(rows["n_seeds"].iloc[-1])
+    return f"{number} seed{'s' if number > 1 else ''}"
 
 
 def look_of(i: int, count: int) -> dict[str, Any]:

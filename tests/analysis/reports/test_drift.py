@@ -89,7 +89,9 @@ def test_curves_that_coincide_are_all_seen_and_it_says_what_is_grey(make_results
             curve.rows["extrapolated"].iloc[-1],
         ]
         assert ahead.get_linestyle() == ":"
-    assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == SETTLED_WORDS
+    *named, band = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert band == SETTLED_WORDS
+    assert all(words.endswith("3 seeds") for words in named)
 
 
 def _same(one: Line2D, other: Line2D) -> bool:
