@@ -34,7 +34,7 @@ WHAT = ("bound", "information", "share")
 )
 @click.option("--samples", type=click.IntRange(1, 10**6), help="Importance samples k of the bound.  [default: 5000]")
 @click.option(
-    "--paths", type=click.IntRange(2, 10**5), help="Sampled paths of each image, for information.  [default: 32]"
+    "--paths", type=click.IntRange(3, 10**5), help="Sampled paths of each image, for information.  [default: 32]"
 )
 @click.option(
     "--examples",

@@ -5,6 +5,8 @@ width_10_90        rho of the last fall through 10 % of the plateau - rho of the
 rho_steepest       middle of the interval in which the median falls most per unit of rho, and that slope
 active_half, active_5    last fall of the median number of active top units through 50 % and 5 % of its largest
 first_threshold    first threshold of a cascade, with a free exponent (`free_exponent`)
+
+None of a curve that does not fall.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.critical.free_exponent import first_threshold
-from analysis.critical.kink import Floats, crossing
+from analysis.critical.kink import Floats, crossing, isotonic
+from analysis.critical.rule import is_flat
 from analysis.critical.table import Measured
 from analysis.frames.curves import CURVE, curves
 
@@ -35,7 +38,7 @@ def diagnostics_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _row(measured: Measured) -> dict[str, Any]:
     rho = measured.rho
-    if len(rho) < 2:
+    if len(rho) < 2 or is_flat(isotonic(rho, measured.by_seed), measured.units):
         return {}
     median = measured.median
     plateau, slopes = float(median.max()), np.diff(median) / np.diff(rho)

@@ -50,9 +50,11 @@ class Window:
 
     @classmethod
     def of(cls, rho: Floats, by_seed: Floats) -> Window:
-        """Cut the window out of a whole curve, by_seed (S, R) in nats, that falls."""
+        """Cut the window out of a whole curve, by_seed (S, R) in nats; raises ValueError if it does not fall."""
         z = isotonic(rho, by_seed)
         fall = z[0] - z[-1]
+        if not fall > 0:
+            raise ValueError("by_seed: does not fall over rho")
         height = (z - z[-1]) / fall
         upper, used = int(np.flatnonzero(height >= 0.6)[-1]), np.flatnonzero(height > 0.1)
         left = min(upper, int(used[-3])) if len(used) >= 3 else 0

@@ -43,8 +43,9 @@ class Estimate:
     rho, low, high: the critical rho and its 90 % interval. bracket: rho values of the grid that it lies between, where
     there are too few seeds for an interval. rounding: s; widest: the largest s that the curve allows. gap: h.
     by_seed: rho_c of each seed; variances: of each seed's profile. crossings: rho at 0.05 nats per unit of each seed;
-    crossing: of their median. step: height of a jump in nats, and bracket the
-    points that it lies between. kink: the fit behind it, None where there are too few points. Missing numbers are NaN.
+    crossing_gaps: the grid's values on both sides of each; crossing: of the seeds' median. step: height of a jump in
+    nats, and bracket the points that it lies between. kink: the fit behind it, None where there are too few points.
+    Missing numbers are NaN.
     """
 
     kind: Kind
@@ -58,6 +59,7 @@ class Estimate:
     by_seed: tuple[float, ...] = ()
     variances: tuple[float, ...] = ()
     crossings: tuple[float, ...] = ()
+    crossing_gaps: tuple[tuple[float, float], ...] = ()
     crossing: float = math.nan
     step: float = math.nan
     kink: Kink | None = field(default=None, repr=False, compare=False)
@@ -86,9 +88,8 @@ def estimate(rho: Floats, by_seed: Floats, units: int) -> Estimate:
         return Estimate("few")
     z = isotonic(rho, by_seed)
     level = NAMED_LEVEL * units
-    found = Estimate(
-        "flat", crossings=tuple(_crossing(rho, row, level) for row in by_seed), crossing=crossing(rho, z, level)
-    )
+    crossings, gaps = zip(*(_crossing(rho, row, level) for row in by_seed), strict=True)
+    found = Estimate("flat", crossings=crossings, crossing_gaps=gaps, crossing=crossing(rho, z, level))
     if is_flat(z, units):
         return found
     window = Window.of(rho, by_seed)
@@ -187,6 +188,11 @@ def _bracket(rho: Floats, kink: Kink) -> tuple[float, float]:
     return float(rho[max(low, 0)]), float(rho[min(high, len(rho) - 1)])
 
 
-def _crossing(rho: Floats, values: Floats, level: float) -> float:
-    known = ~np.isnan(values)
-    return crossing(rho[known], isotonic(rho[known], values[None, known]), level) if known.sum() > 1 else math.nan
+def _crossing(rho: Floats, values: Floats, level: float) -> tuple[float, tuple[float, float]]:
+    """Return where a seed's values (R,) cross a level, and the grid's values on both sides of that; NaN if nowhere."""
+    grid = rho[~np.isnan(values)]
+    if len(grid) < 2:
+        return math.nan, (math.nan, math.nan)
+    at = crossing(grid, isotonic(grid, values[None, ~np.isnan(values)]), level)
+    right = min(int(np.searchsorted(grid, at, "right")), len(grid) - 1)
+    return at, (math.nan, math.nan) if math.isnan(at) else (float(grid[right - 1]), float(grid[right]))

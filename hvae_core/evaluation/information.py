@@ -10,10 +10,12 @@ drawn on one path of x_n, there are two that bound the information from either s
             above log N. f is the better of two: the mixture over the other S - 1 paths of x_m, which is exact where
             paths agree, and a normal with the mean of z given x_m and one covariance, which holds where they do not.
     upper   E[ log of the mixture over all S paths of x_n, that of z_n among them ], less the larger of two
-            E[ log r(z_n) ]: r the mixture over the other examples, or one normal. Where the paths' own noise carries
-            more than log S nats it cannot be averaged out, and this end stays high.
+            E[ log r(z_n) ]: r the mixture over the other examples, or one normal that is fitted to the paths of other
+            folds than n's. It is high by what the fit costs, up to about D^2 / 4N nats, and where the paths' own noise
+            carries more than log S nats, which cannot be averaged out.
 
-Both are estimates: means over examples with a standard error, and may be negative.
+Which of two is better is judged for each of ten folds of examples by the others. Both ends are estimates: means over
+examples with a standard error, and may be negative.
 
 References
 ----------
@@ -39,6 +41,8 @@ from hvae_core.systems.base import System, dtype_of
 
 EXAMPLE_BLOCK = 50  # examples that share one draw of all their paths
 CHUNK_BYTES = 2**27  # of log densities held at a time
+FOLDS = 10  # of the examples
+LEAST_PATHS = 3  # one that z is drawn on, and two that show how far paths differ
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,9 @@ class Information:
 def information(
     model: System, images: Tensor, seeds: Sequence[int], paths: int, purpose: str = "information"
 ) -> Information:
-    """Estimate I_q(x; z_i) of every layer from images (N, C, H, W) with S >= 2 paths each, N >= 2."""
-    if len(images) < 2 or paths < 2:
-        raise ValueError(f"information needs 2 examples and 2 paths, not {len(images)} and {paths}")
+    """Estimate I_q(x; z_i) of every layer from images (N, C, H, W) with S >= 3 paths each, N >= 2."""
+    if len(images) < 2 or paths < LEAST_PATHS:
+        raise ValueError(f"information needs 2 examples and {LEAST_PATHS} paths, not {len(images)} and {paths}")
     layers = [_ends(*layer) for layer in _paths(model, images, seeds, paths, purpose)]
     return Information(*(torch.stack(column, 1).cpu().numpy() for column in zip(*layers, strict=True)))
 
@@ -121,24 +125,47 @@ def _ends(mean: Tensor, std: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor,
         all_paths = each.logsumexp(3) - math.log(S)
         conditional.append(all_paths.gather(2, own).squeeze(2))
         others.append(all_paths.scatter(2, own, -math.inf).logsumexp(2) - math.log(N - 1))
-    one_normal = moments.overall().log_prob(z).squeeze(2)
-    upper = [torch.cat(conditional, 1) - marginal for marginal in (torch.cat(others, 1), one_normal)]
-    low, high = _larger(*(torch.cat(terms, 1) for terms in lows)), -_larger(*(-terms for terms in upper))
+    marginal = _larger(torch.cat(others, 1), _log_prob_of_other_folds(mean, std, z))
+    low, high = _larger(*(torch.cat(terms, 1) for terms in lows)), torch.cat(conditional, 1) - marginal
     error = math.sqrt(N)
     return low.mean(1), low.std(1) / error, high.mean(1), high.std(1) / error, moments.channel
 
 
 def _larger(one: Tensor, other: Tensor) -> Tensor:
-    """Of two sets of terms (M, N), those of the larger mean, for each member."""
-    return torch.where((one.mean(1) > other.mean(1)).unsqueeze(1), one, other)
+    """Of two sets of terms (M, N), in each fold those whose mean is larger in the other folds, for each member."""
+    ahead = one - other
+    total = ahead.sum(1, keepdim=True)
+    elsewhere = [(total - fold.sum(1, keepdim=True)).expand_as(fold) for fold in ahead.chunk(FOLDS, 1)]
+    return torch.where(torch.cat(elsewhere, 1) > 0, one, other)
+
+
+def _log_prob_of_other_folds(mean: Tensor, std: Tensor, z: Tensor) -> Tensor:
+    """Log density (M, N) of z (M, N, D) under one normal, which is fitted to all paths of the other folds' examples.
+
+    mean, std: of q on each path, (M, N, S, D).
+    """
+    N, S = mean.shape[1:3]
+    middle = mean.mean((1, 2), keepdim=True)
+    means, stds, points = ((mean - middle).chunk(FOLDS, 1), std.chunk(FOLDS, 1), (z - middle[:, 0]).chunk(FOLDS, 1))
+    first = torch.stack([m.sum((1, 2)) for m in means])  # (F, M, D)
+    products_of_means = torch.stack([(rows := m.flatten(1, 2)).transpose(1, 2) @ rows for m in means])
+    second = products_of_means + torch.diag_embed(torch.stack([s.square().sum((1, 2)) for s in stds]))  # (F, M, D, D)
+    found = []
+    for i, here in enumerate(points):
+        count = N - here.shape[1]
+        centre = (first.sum(0) - first[i]) / (count * S)
+        spread = (second.sum(0) - second[i]) / (count * S) - centre.unsqueeze(2) * centre.unsqueeze(1)
+        normal = _Normals(centre.unsqueeze(1), spread * count / max(1, count - 1))
+        found.append(normal.log_prob(here).squeeze(2))
+    return torch.cat(found, 1)
 
 
 @dataclass(frozen=True)
 class _Moments:
     """Mean and covariance of z within and between examples, from R sampled paths of each.
 
-    average (M, N, D): mean of mu over the paths of one x; within (M, D, D): covariance of z given x; between: that of
-    E[z|x]; error: that of `average` around E[z|x].
+    average (M, N, D): mean of mu over the paths of one x; within (M, D, D): covariance of z given x; between (M, D, D):
+    that of E[z|x]; error (M, D, D): that of `average` around E[z|x].
     """
 
     average: Tensor
@@ -151,7 +178,7 @@ class _Moments:
         """Take them from mean and std (M, N, R, D) of q on each path."""
         _, N, R, _ = mean.shape
         average = mean.mean(2)
-        wobble = _covariance((mean - average.unsqueeze(2)).flatten(1, 2)) * R / max(1, R - 1)
+        wobble = _covariance((mean - average.unsqueeze(2)).flatten(1, 2)) * R / (R - 1)
         within = torch.diag_embed(std.square().mean((1, 2))) + wobble
         within += 1e-12 * torch.diag_embed(within.diagonal(dim1=1, dim2=2))  # it has a root, however long and thin
         seen = _covariance(average - average.mean(1, keepdim=True)) * N / (N - 1)
@@ -164,10 +191,6 @@ class _Moments:
     def channel(self) -> Tensor:
         """1/2 log det(between + within) - 1/2 log det(within), (M,)."""
         return 0.5 * (torch.logdet(self.between + self.within) - torch.logdet(self.within))
-
-    def overall(self) -> _Normals:
-        """One normal for all z."""
-        return _Normals(self.average.mean(1, keepdim=True), self.between + self.within)
 
     def given_x(self) -> _Normals:
         """Return a normal for each x; its mean is drawn to the mean of all as far as R paths leave it uncertain."""

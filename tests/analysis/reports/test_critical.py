@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import cli
+from analysis.critical.diagnostics import NUMBERS
 from analysis.critical.table import COLUMNS
 from analysis.frames.csv_text import without_unused
 from analysis.reports.critical import report
@@ -48,6 +49,20 @@ def test_diagnostics_are_labelled_as_such(
     assert row["first_threshold_low"] < 0.94 < row["first_threshold_high"]
     assert row["rho_half"] < row["rho_steepest"] + 0.3 < 1.3
     assert 0 < row["width_10_90"] < 0.3
+
+
+@pytest.mark.parametrize(
+    "kl", [lambda rho: 3.0, lambda rho: 0.0, lambda rho: 3 + rho, lambda rho: 0.1 + 0.02 * np.sin(99 * rho)]
+)
+def test_there_are_no_diagnostics_of_a_curve_that_does_not_fall(
+    make_results: Make, tmp_path: Path, kl: Callable[[float], float]
+) -> None:
+    make_results(tmp_path, rhos=FINE, seeds=(0, 1, 2), top_kl=lambda cell: kl(cell.member.objective.rho))
+    done = CliRunner().invoke(cli.plot, ["critical", str(tmp_path), "--diagnostics"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "no transition in this range of rho" in done.stdout
+    (row,) = pd.read_csv(tmp_path / "figures" / "critical-diagnostics.csv").to_dict("records")
+    assert not set(NUMBERS) & {name for name, value in row.items() if not pd.isna(value)}
 
 
 def test_active_units_and_odd_seeds_are_said(make_results: Make, tmp_path: Path) -> None:
