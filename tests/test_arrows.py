@@ -14,7 +14,7 @@ MOST_FILES = 13  # of a folder, with its __init__
 
 # Each line may import what stands on the lines before it, and its own folder.
 ORDER = (
-    ("hvae_core.checks",),
+    ("hvae_core.checks", "hvae_core.sync"),
     ("hvae_core.image", "hvae_core.spec", "hvae_core.streams"),
     ("hvae_core.precision",),
     ("hvae_core.data", "hvae_core.networks", "hvae_core.likelihoods"),

@@ -18,6 +18,8 @@ from typing import Any
 
 import torch
 
+from hvae_core.sync import sync_directory
+
 GENERATIONS = 2
 _NAME = re.compile(r"checkpoint-(\d{1,18})")
 
@@ -39,7 +41,7 @@ def save_checkpoint(directory: Path, step: int, state: Mapping[str, Any]) -> Non
         if final.exists():
             shutil.rmtree(final)
         temporary.rename(final)
-        _sync_directory(directory)
+        sync_directory(directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     for old in _newest_first(directory)[GENERATIONS:]:
@@ -61,7 +63,9 @@ def load_checkpoint(directory: Path, of: str, note: Callable[[str], None]) -> di
             if not isinstance(state, dict) or state.get("of") != of:
                 raise ValueError("is of another training")
         except Exception as error:  # torch raises many kinds for a damaged file; each means: not this one
-            aside = path.with_name(f"unreadable-{path.name}-{os.getpid()}")
+            n = 1
+            while (aside := path.with_name(f"unreadable-{path.name}-{n}")).exists():
+                n += 1
             path.rename(aside)
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             note(f"{path}: {reason[:200]}; set aside as {aside.name}, training goes on from before it")
@@ -89,11 +93,3 @@ def _newest_first(directory: Path) -> list[Path]:
         return []
     found = [(int(match[1]), path) for path in directory.iterdir() if (match := _NAME.fullmatch(path.name))]
     return [path for _, path in sorted(found, reverse=True)]
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,8 +3,8 @@
     loss = -( recon - w(t) [ sum_{i<L} KL_i + beta_top KL_L ] )          averaged over the minibatch
 
 With free bits, each layer's minibatch-mean KL is replaced by max(floor, KL_i). With k importance samples the loss
-is -log (1/k) sum_j p(x, z_j) / q(z_j | x). If the pass was smoothed, the result is the *smoothed objective*: the
-ELBO plus a positive term, not a bound.
+is -log (1/k) sum_j p(x, z_j) / q(z_j | x). If the pass was smoothed, the result is the *smoothed objective*: no
+bound, and on either side of the ELBO.
 
 References
 ----------

@@ -11,10 +11,14 @@ import os
 import stat
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
+
+from hvae_core.sync import sync_directory
 
 MAX_BYTES = 64 * 2**20
+Stamp: TypeAlias = tuple[int, int]  # inode, and when it was last written, ns
 
 
 class DamagedFileError(ValueError):
@@ -26,7 +30,7 @@ class DamagedFileError(ValueError):
 
 
 def write_bytes(path: Path, content: bytes, durable: bool = True, staging: Path | None = None) -> None:
-    """Write a file atomically: whole under its name, or not at all; durable: on disk before it has its name.
+    """Write a file atomically: whole under its name, or not at all; durable: on disk, and so is its name.
 
     It is written in `staging`, a folder of the same file system (its own folder where none is given), and then renamed.
     """
@@ -42,6 +46,8 @@ def write_bytes(path: Path, content: bytes, durable: bool = True, staging: Path 
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    if durable:
+        sync_directory(path.parent)
 
 
 def write_json(path: Path, value: object, durable: bool = True, staging: Path | None = None) -> None:
@@ -81,13 +87,38 @@ def fingerprint(content: bytes) -> dict[str, Any]:
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def set_aside(path: Path) -> Path:
-    """Rename a damaged file so that it is kept but no longer read; returns its new path."""
+def stamps(folder: Path) -> dict[Path, Stamp]:
+    """Tell a folder and the files in it from others that come in their places later; a link is not followed."""
+    paths = [folder] if folder.is_symlink() or not folder.is_dir() else [folder, *folder.iterdir()]
+    found: dict[Path, Stamp] = {}
+    for path in paths:
+        with suppress(FileNotFoundError):
+            found[path] = _stamp(path)
+    return found
+
+
+def set_aside(path: Path, judged: Stamp | None) -> Path | None:
+    """Rename a damaged file so that it is kept but no longer read; returns its new path.
+
+    judged: the stamp that it had before it was read. If it has gone, or another writer has put a file in its place
+    since, that one stays: None.
+    """
     n = 1
     while (new := path.with_name(f"{path.name}.damaged-{n}")).exists():
         n += 1
-    path.rename(new)
+    try:
+        path.rename(new)
+    except FileNotFoundError:
+        return None
+    if _stamp(new) != judged:
+        new.rename(path)
+        return None
     return new
+
+
+def _stamp(path: Path) -> Stamp:
+    found = path.lstat()
+    return found.st_ino, found.st_mtime_ns
 
 
 def _refuse(constant: str) -> NoReturn:

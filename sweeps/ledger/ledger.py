@@ -24,6 +24,7 @@ from sweeps.ledger.atomic_files import (
     fingerprint,
     read_json,
     set_aside,
+    stamps,
     write_bytes,
     write_json,
 )
@@ -215,15 +216,20 @@ class Ledger:
     def repair(self, cells: Iterable[Cell]) -> list[str]:
         """Set damaged files of these cells aside, so that they are trained again; returns a line on each.
 
-        A result goes aside with a damaged companion; a configuration that is gone or damaged is written again.
+        A result goes aside with a damaged companion; a configuration that is gone or damaged is written again. A file
+        that another writer has put in the place of a damaged one meanwhile stays.
         """
         notes: list[str] = []
 
         def put_aside(error: DamagedFileError) -> None:
-            notes.append(f"{error}; set aside as {set_aside(error.path).name}")
+            moved = set_aside(error.path, judged.get(error.path))
+            notes.extend([f"{error}; set aside as {moved.name}"] if moved else [])
 
         for cell in cells:
-            config, result = (self.cell_path(cell.id) / name for name in ("config.json", "result.json"))
+            if self._is_whole(cell):
+                continue
+            folder = self.cell_path(cell.id)
+            config, result, judged = folder / "config.json", folder / "result.json", stamps(folder)
             try:
                 record = self.record(cell.id)
             except DamagedFileError as error:
@@ -237,8 +243,15 @@ class Ledger:
             for damaged in record.damage:
                 put_aside(damaged)
             if record.damage and record.result is not None:
-                set_aside(result)
+                set_aside(result, judged.get(result))
         return notes
+
+    def _is_whole(self, cell: Cell) -> bool:
+        try:
+            record = self.record(cell.id)
+        except DamagedFileError:
+            return False
+        return record is not None and not record.damage
 
     def complete(
         self,

@@ -102,7 +102,7 @@ class Driver:
     def _owning(self) -> Iterator[Driver]:
         """Hold the results directory, and give this driver the right to record requests; raises HeldError."""
         root = self.ledger.root
-        with Claim(root / "claim") as claim, Ownership(root, claim.token) as owner:
+        with Claim(root / "claim") as claim, Ownership(root, claim) as owner:
             yield replace(self, ledger=Ledger(root, owner))
 
     def forecast(self, plan: Plan, packs: Sequence[Pack], resources: Resources, timed: bool) -> Estimate:

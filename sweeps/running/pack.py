@@ -24,7 +24,7 @@ from sweeps.ledger import pack_progress
 from sweeps.ledger.atomic_files import DamagedFileError
 from sweeps.ledger.claims import Claim, HeldError
 from sweeps.ledger.ledger import Ledger, LedgerError, Pack
-from sweeps.ledger.ownership import Ownership, TakenOverError, fence_off
+from sweeps.ledger.ownership import Ownership, TakenOverError
 from sweeps.planning.pack_options import PackOptions, load_data
 from sweeps.running.part import PackRun, train_part
 
@@ -41,8 +41,11 @@ def tidy(ledger: Ledger) -> None:
     for pack in ledger.packs().values():
         folder = ledger.pack_path(pack.id)
         if folder.is_dir() and all(ledger.state(cell) != "pending" for cell in pack.cells):
-            with suppress(HeldError, OSError), Claim(folder / "claim"):
-                fence_off(folder)
+            with (
+                suppress(HeldError, TakenOverError, OSError),
+                Claim(folder / "claim") as claim,
+                Ownership(folder, claim),
+            ):
                 remove_checkpoints(folder)
                 (folder / pack_progress.FILE).unlink(missing_ok=True)
             with suppress(OSError):
@@ -66,12 +69,12 @@ def run_pack(
     if stop():
         return "stopped"
     try:
-        with Claim(folder / "claim") as claim, Ownership(folder, claim.token) as owner:
+        with Claim(folder / "claim") as claim, Ownership(folder, claim) as owner:
             run = PackRun(options, Ledger(Path(options.root), owner), pack, claim, owner, stop, note)
             outcome = _run_claimed(run)
         with suppress(OSError):
             folder.rmdir()  # only if empty: another worker may be looking in
-    except HeldError:
+    except (HeldError, TakenOverError):
         return "held"
     return outcome
 
@@ -100,6 +103,8 @@ def _run_claimed(run: PackRun) -> Outcome:
         except TakenOverError:
             return _taken_over(run)
         return "failed"
+    if not run.owner.staging.is_dir():
+        return _taken_over(run)  # the checkpoints may be another's
     remove_checkpoints(run.folder)
     (run.folder / pack_progress.FILE).unlink(missing_ok=True)
     return "complete" if all(run.ledger.state(cell) == "complete" for cell in open_cells) else "failed"

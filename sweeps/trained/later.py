@@ -72,6 +72,8 @@ class Later:
                 "versions": versions(),
             }
             for cell, facts in zip(cells, measured, strict=True):
+                if self.evaluation.is_done({}, self.ledger.evaluations(cell.id).get(self.evaluation.name)):
+                    continue  # another run has written it meanwhile, from as many images or more
                 path = self.ledger.cell_path(cell.id) / f"eval-{self.evaluation.name}.json"
                 write_json(path, {"schema": SCHEMA, "cell_id": cell.id, **facts, **shared})
                 note(f"{cell.title}: {self.evaluation.line(facts)} on {len(images)} test images")

@@ -62,6 +62,15 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_used(tmp_path: Pat
     assert any(name.startswith("unreadable-") for name in steps(tmp_path))
 
 
+def test_two_damaged_ones_of_one_step_are_both_set_aside(tmp_path: Path) -> None:
+    """In containers each restart may have the process id of the one before."""
+    for _ in range(2):
+        save_checkpoint(tmp_path, 3, {"of": "this", "step": 3})
+        (tmp_path / "checkpoint-3" / "state.pt").write_bytes(b"")
+        assert load_checkpoint(tmp_path, "this", lambda line: None) is None
+    assert sorted(steps(tmp_path)) == ["unreadable-checkpoint-3-1", "unreadable-checkpoint-3-2"]
+
+
 def test_a_full_disk_is_an_os_error_and_keeps_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")

@@ -10,7 +10,7 @@ import pytest
 
 from sweeps.grid.cell import Cell
 from sweeps.ledger.atomic_files import DamagedFileError, read_json, write_bytes, write_json
-from sweeps.ledger.ledger import Ledger, LedgerError
+from sweeps.ledger.ledger import Ledger, LedgerError, Record
 
 Make = Callable[..., dict[str, Any]]
 
@@ -211,6 +211,27 @@ def test_a_damaged_companion_of_a_result_takes_the_cell_with_it(
     assert "\n" not in note
     assert (ledger.state(cell.id), ledger.state(other.id)) == ("pending", "complete")
     assert (path / f"{name}.damaged-1").exists()
+
+
+@pytest.mark.parametrize("name", ["result.json", "weights.safetensors"])
+def test_a_result_that_replaced_a_damaged_one_meanwhile_stays(
+    ledger: Ledger, cell: Cell, result: Make, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Suspended once the damage is seen, until another worker has trained the cell again."""
+    path = complete(ledger, cell, result)
+    (path / name).write_bytes(b"{")
+    looked, record = list[Record | None](), Ledger.record
+
+    def suspended(self: Ledger, cell_id: str) -> Record | None:
+        looked.append(record(self, cell_id))
+        if len(looked) == 2:  # the first look only finds out whether a second is needed
+            complete(ledger, cell, result)
+        return looked[-1]
+
+    monkeypatch.setattr(Ledger, "record", suspended)
+    assert ledger.repair([cell]) == []
+    assert ledger.state(cell.id) == "complete"
+    assert not [file for file in path.iterdir() if "damaged" in file.name]
 
 
 def test_weights_that_were_removed_are_no_damage(ledger: Ledger, cell: Cell, result: Make) -> None:

@@ -70,6 +70,14 @@ def test_what_is_there_is_not_done_again_unless_more_is_asked(trained: Ledger) -
     assert Later(trained, LaterBound(20, 10**6), None, "cpu").cells == 0, "all there are is as many as asked for"
 
 
+def test_of_two_runs_at_once_the_one_on_more_images_stays(trained: Ledger) -> None:
+    few, many = (Later(trained, LaterBound(20, images), None, "cpu") for images in (3, 8))
+    many.run(lambda line: None)
+    few.run(lambda line: pytest.fail(line))
+    for record in trained.records():
+        assert trained.evaluations(record.cell.id)["20"]["examples"] == 8
+
+
 def test_the_cost_is_measured_before(trained: Ledger) -> None:
     some, more = (Later(trained, LaterBound(samples, 30), None, "cpu").seconds_needed() for samples in (100, 10_000))
     assert 0 < some < more
