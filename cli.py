@@ -99,7 +99,10 @@ for command in (memory, evaluate, status, show, submit, cancel, clean, data):
     NULL,
     rho_setting("0:1:0.05"),
     setting(
-        "--refine", type=float, metavar="WIDTH", help="Add rho values and seeds until the interval of rho_c is +-WIDTH."
+        "--refine",
+        type=float,
+        metavar="WIDTH",
+        help="Add rho values and seeds until the 90 % interval of rho_c is at most WIDTH wide.",
     ),
     setting(
         "--budget",

@@ -77,7 +77,9 @@ def evaluate(
     if datasets or models or rho:
         only = set(PlotRequest.of([str(ledger.root)], None, datasets, models, rho).gather()[1]["cell_id"])
     later = Later(ledger, evaluation(**asked), Path(data_dir) if data_dir else None, device, only)
-    if not later.cells:
+    if not later.complete:
+        say(out, "nothing to do: no such cell is complete")
+    elif not later.cells:
         say(out, f"nothing to do: all such complete cells have {later.evaluation.title} on that many images")
     else:
         cost = duration(later.seconds_needed())

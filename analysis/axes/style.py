@@ -63,6 +63,7 @@ _PAPER: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "hvae",
 }
+DPI = (20, 2400)  # that a style file may ask for
 KEPT = (
     *(name for name in _PAPER if name.endswith(("size", "fontsize")) and "marker" not in name and "." in name),
     *("figure.figsize", "figure.autolayout", "figure.constrained_layout.use", "savefig.bbox", "savefig.pad_inches"),
@@ -105,6 +106,10 @@ def settings_of(mplstyle: Path) -> dict[Any, Any]:
         logger.propagate = propagates
     if complaints:
         raise SpecError(f"mplstyle: {str(mplstyle)!r}: {' '.join(complaints[0].split())}")
+    for name in ("figure.dpi", "savefig.dpi"):
+        dpi = settings.get(name, "figure")
+        if dpi != "figure" and not DPI[0] <= dpi <= DPI[1]:
+            raise SpecError(f"mplstyle: {name} = {dpi:g} is not allowed; it must be {DPI[0]} to {DPI[1]}")
     for family in ("font.family", "font.sans-serif", "font.serif", "font.monospace"):
         if family in settings:
             settings[family] = [*settings[family], _FONT]  # has the letters that a user's font may lack

@@ -11,13 +11,17 @@ above 0.05, nor where some seed has none.
     s(T)          rounding of the kink after T steps: s T constant over three doublings is what a transition shows
     exponent      log2 of KL(T) / KL(T/2) at each rho: 0 where training has settled
 
-Between evaluations a history is taken to be linear. Numbers are of validation images, the unsmoothed model.
+A rho is settled where the exponent is within 0.1 of 0, drifting where it is not and its interval over seeds, if there
+is one, leaves 0 out, and undecided else. Cells worse than independent pixels, and those without a history back to T/2,
+are left out. Between evaluations a history is taken to be linear. Numbers are of validation images, the unsmoothed
+model.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +30,7 @@ import pandas as pd
 from analysis.critical.kink import ROUNDINGS, Floats
 from analysis.critical.rule import LARGEST_GAP, estimate
 from analysis.critical.seed_interval import seed_interval
+from analysis.frames.baseline import below_baseline
 from analysis.frames.curves import CURVE, Curve, curves
 
 HALVINGS = 3
@@ -41,15 +46,16 @@ EXPONENTS = (*CURVE, "rho", "exponent", "exponent_low", "exponent_high", "kl_per
 def drift_tables(frame: pd.DataFrame, histories: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return one row (COLUMNS) per curve and step T, and one (EXPONENTS) per curve and rho.
 
-    `histories` holds step and kl_top by cell id. A curve whose histories do not reach back to half of its steps has
-    no row.
+    `histories` holds step and kl_top by cell id. A curve of which no history reaches back to half of its steps has no
+    row.
     """
     rows: list[dict[str, Any]] = []
     exponents: list[dict[str, Any]] = []
-    for curve in curves(frame[frame["state"] == "complete"]):
-        steps = _steps(curve, histories)
-        if len(steps) < 2:
+    for whole in curves(frame[(frame["state"] == "complete") & ~below_baseline(frame)]):
+        curve = reaching_back(whole, histories)
+        if curve.rows.empty:
             continue
+        steps = _steps(curve, histories)
         at = {step: _kl_at(curve, histories, step) for step in steps}
         own = _exponents(curve, at[steps[-2]], at[steps[-1]])
         rows += _rows(curve, at, own)
@@ -57,16 +63,20 @@ def drift_tables(frame: pd.DataFrame, histories: Mapping[str, pd.DataFrame]) -> 
     return pd.DataFrame(rows, columns=list(COLUMNS)), pd.DataFrame(exponents, columns=list(EXPONENTS))
 
 
+def reaching_back(curve: Curve, histories: Mapping[str, pd.DataFrame]) -> Curve:
+    """Keep the cells of a curve whose histories reach from half of its steps to the last."""
+    steps, kept = curve["steps"], []
+    for cell_id in curve.rows["cell_id"]:
+        history = histories.get(cell_id, pd.DataFrame({"step": []}))["step"]
+        kept.append(len(history) > 0 and history.iloc[0] <= steps >> 1 and history.iloc[-1] >= steps)
+    return replace(curve, rows=curve.rows[kept])
+
+
 def _steps(curve: Curve, histories: Mapping[str, pd.DataFrame]) -> list[int]:
     """Halves of the curve's steps that all of its histories hold, ascending."""
-    found = [histories.get(cell_id) for cell_id in curve.rows["cell_id"]]
-    known = [history for history in found if history is not None and len(history)]
-    if len(known) < len(found) or not known:
-        return []
-    first = max(int(history["step"].iloc[0]) for history in known)
-    last = min(int(history["step"].iloc[-1]) for history in known)
-    halves = [curve["steps"] >> k for k in range(HALVINGS + 1)]
-    return sorted(step for step in set(halves) if first <= step <= last)
+    first = max(int(histories[cell_id]["step"].iloc[0]) for cell_id in curve.rows["cell_id"])
+    halves = {curve["steps"] >> k for k in range(HALVINGS + 1)}
+    return sorted(step for step in halves if first <= step)
 
 
 def _kl_at(curve: Curve, histories: Mapping[str, pd.DataFrame], step: int) -> pd.DataFrame:
@@ -131,14 +141,16 @@ def _ahead(now: Mapping[str, Any], then: Mapping[str, Any]) -> tuple[float, floa
 
 
 def _verdict(curve: Curve, exponents: Sequence[Mapping[str, Any]], products: Sequence[tuple[float, float]]) -> str:
-    moving = [row for row in exponents if row["drifting"]]
+    moving, undecided = [row for row in exponents if row["drifting"]], [row for row in exponents if _is_open(row)]
     parts = [
         f"{verb} at {_range([row['rho'] for row in moving if sign * row['exponent'] > 0])}"
         for verb, sign in (("grows", 1), ("decays", -1))
         if any(sign * row["exponent"] > 0 for row in moving)
     ]
     still = f"at {curve['steps']:,} steps still drifting: the KL {' and '.join(parts)}"
-    said = [still if moving else "settled at every rho"]
+    said = [still if moving else "settled at every rho"] if moving or not undecided else []
+    if undecided:
+        said.append(f"undecided at {_range([row['rho'] for row in undecided])}")
     least, most = (np.array(end) for end in zip(*products, strict=True))
     if len(products) > HALVINGS and not np.isnan(least).any() and least.max() > 0:
         constant, seen = least.max() <= STEADY * most.min(), least.min() > 0
@@ -162,10 +174,15 @@ def _exponents(curve: Curve, before: pd.DataFrame, after: pd.DataFrame) -> list[
         then, now = before[rho].to_numpy(dtype=float), after[rho].to_numpy(dtype=float)
         per_unit = float(np.nanmedian(now)) / curve.top_width
         mean, low, high = seed_interval(_log_ratio(then, now))
-        drifting = per_unit >= LEAST_KL and abs(mean) > SETTLED
+        drifting = per_unit >= LEAST_KL and abs(mean) > SETTLED and not low <= 0 <= high
         row = {**curve.declared, "rho": float(rho), "exponent": mean, "exponent_low": low, "exponent_high": high}
         rows.append({**row, "kl_per_unit": per_unit, "drifting": drifting})
     return rows
+
+
+def _is_open(row: Mapping[str, Any]) -> bool:
+    """Whether an exponent neither has settled nor surely differs from 0."""
+    return row["kl_per_unit"] >= LEAST_KL and abs(row["exponent"]) > SETTLED and not row["drifting"]
 
 
 def _log_ratio(then: Floats, now: Floats) -> list[float]:

@@ -31,7 +31,8 @@ COLUMNS = (*CURVE, "n_rho", "n_seeds", *NUMBERS, "kind", "verdict", "seeds_apart
 class Measured:
     """One curve's top KL, by_seed (S, R) in nats at rho (R,), without cells that are worse than independent pixels.
 
-    active_most: the most active top units at any rho, of the median over seeds; active_last: at the largest rho.
+    active_most: the most active top units of any model, of those left out as well; active_last: at the largest rho, of
+    the median over seeds.
     """
 
     curve: Curve
@@ -47,9 +48,9 @@ class Measured:
         trained = curve.rows[~below_baseline(curve.rows)]
         table = trained.pivot(index="seed", columns="rho", values="kl_top").sort_index().sort_index(axis=1)
         active = trained.groupby("rho")["au_top"].median().dropna()
-        most, last = (float(active.max()), float(active.iloc[-1])) if len(active) else (math.nan, math.nan)
+        last, most = float(active.iloc[-1]) if len(active) else math.nan, curve.complete["au_top"].max()
         rho, by_seed = table.columns.to_numpy(dtype=float), table.to_numpy(dtype=float)
-        return cls(curve, rho, by_seed, tuple(map(int, table.index)), most, last)
+        return cls(curve, rho, by_seed, tuple(map(int, table.index)), math.nan if pd.isna(most) else float(most), last)
 
     @property
     def units(self) -> int:

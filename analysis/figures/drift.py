@@ -1,9 +1,9 @@
 """The drift figure: how the fall moves with the steps of training, and where KL still grows.
 
 The crossing of 0.05 nats per unit after T steps, with its 90 % interval over seeds, and dotted to the right
-where it goes if it moves as 1/T; and the exponent of KL's growth from T/2 to T at each rho: 0 where training
-has settled, the grey band where it nearly has. Markers are hollow and steps of further curves stand a little apart, so
-that curves that coincide are all seen.
+where it goes if it moves as 1/T (no panel where no curve has a crossing); and the exponent of KL's growth from
+T/2 to T at each rho: 0 where training has settled, the grey band where it nearly has. Markers are hollow and steps
+of further curves stand a little apart, so that curves that coincide are all seen.
 """
 
 from __future__ import annotations
@@ -48,25 +48,28 @@ def draw_drift(
     words = [[style.plain(word) for word in names[curve.key].split(", ")] for curve in drawn]
     labels = [wrapped([*said, _seeds(curve.rows)], 2.8) for said, curve in zip(words, drawn, strict=True)]
     width = paper.inches("column")
-    title, stacked = paper.titled(TITLE, width), width == style.COLUMN_INCHES
+    crossed = table["crossing"].notna().any()
+    title, stacked = paper.titled(TITLE, width), crossed and width == style.COLUMN_INCHES
     with paper.style():
         lines = sum(text.count("\n") + 1 for text in labels) + 1
         top, foot = 0.3 if title else 0.1, 0.42 + 0.14 * lines
         height = top + HEIGHT + (HEIGHT + _GAP if stacked else 0) + foot
         figure = style.new_figure(width, height, title)
-        first, second = (
-            ((_LEFT, foot + HEIGHT + _GAP), (_LEFT, foot)) if stacked else ((_LEFT, foot), (width / 2 + _LEFT, foot))
-        )
-        crossings, growth = (
-            figure.add_axes((x / width, y / height, WIDTH / width, HEIGHT / height)) for x, y in (first, second)
-        )
+
+        def panel(left: float, above: float) -> Axes:
+            return figure.add_axes((left / width, (foot + above) / height, WIDTH / width, HEIGHT / height))
+
+        crossings = panel(_LEFT, HEIGHT + _GAP if stacked else 0) if crossed else None
+        growth = panel(_LEFT if stacked or not crossed else width / 2 + _LEFT, 0)
         for i, curve in enumerate(drawn):
             look, aside = look_of(i, len(drawn)), (i - (len(drawn) - 1) / 2) / len(drawn)
-            draw_crossings(crossings, curve.rows, look, end_of(table), aside=aside)
-            draw_exponents(growth, by_rho[curve.key], look_of(i, len(drawn)))
-        set_crossings_axes(crossings, table)
+            if crossings is not None:
+                draw_crossings(crossings, curve.rows, look, end_of(table), aside=aside)
+            draw_exponents(growth, by_rho[curve.key], look)
+        if crossings is not None:
+            set_crossings_axes(crossings, table)
         set_exponents_axes(growth, exponents, WIDTH)
-        handles = [*crossings.get_legend_handles_labels()[0], Patch(facecolor=BAND)]
+        handles = [*(crossings or growth).get_legend_handles_labels()[0], Patch(facecolor=BAND)]
         near: dict[str, Any] = {"loc": "lower left", "frameon": False, "borderpad": 0, "labelspacing": 0.2}
         level(figure.legend(handles, [*labels, SETTLED_WORDS], handleheight=1.0, **near))
     return figure

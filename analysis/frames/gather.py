@@ -1,7 +1,8 @@
 """Results directories -> one tidy frame, one row per cell, with a line about everything that is left out.
 
-A cell met twice is one row. If two directories hold different numbers for it, the first is kept and the difference
-is reported: averaging two trainings of one declared model would hide that something else differed.
+A cell met twice is one row, with what either directory has evaluated of it. If they hold different numbers for it, the
+first is kept and the difference is reported: averaging two trainings of one declared model would hide that something
+else differed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -19,11 +20,12 @@ from hvae_core.spec import SYSTEMS
 from sweeps.errors import NothingError
 from sweeps.grid.cell import COLUMNS
 from sweeps.grid.declared import names, of_kind
-from sweeps.ledger.atomic_files import is_finite
 from sweeps.ledger.ledger import Ledger, Record
+from sweeps.ledger.validation import is_number
 
 MAX_NOTES = 5
 NOTE_SECONDS = 5.0
+MOST_SHARE = 10.0  # an estimate of a part of one can come out somewhat beyond it
 AT_FLOOR = 0.05  # a KL at most that share above the free-bits floor is held there
 RANK = {"complete": 0, "diverged": 1, "failed": 1, "pending": 2}
 
@@ -54,7 +56,10 @@ class Gathered:
 
 @dataclass
 class _Merger:
-    """Rows by cell id; the first complete row of a cell wins, and clashes are counted per pair of directories."""
+    """Rows by cell id; the first complete row of a cell wins, and clashes are counted per pair of directories.
+
+    A later evaluation that the first row lacks is taken from another, unless their numbers clash.
+    """
 
     rows: dict[str, tuple[Path, dict[str, Any]]] = field(default_factory=dict)
     clashes: dict[tuple[Path, Path], list[str]] = field(default_factory=dict)
@@ -74,9 +79,12 @@ class _Merger:
         known = self.rows.get(row["cell_id"])
         if known is None or RANK[row["state"]] < RANK[known[1]["state"]]:
             self.rows[row["cell_id"]] = (directory, row)
-        elif row["state"] == known[1]["state"] == "complete" and (name := _difference(known[1], row)):
-            values = f"{name} {known[1][name]!r} and {row[name]!r}"
-            self.clashes.setdefault((known[0], directory), []).append(f"cell {row['cell_id']}: {values}")
+        elif row["state"] == known[1]["state"] == "complete":
+            if name := _difference(known[1], row):
+                values = f"{name} {known[1][name]!r} and {row[name]!r}"
+                self.clashes.setdefault((known[0], directory), []).append(f"cell {row['cell_id']}: {values}")
+            else:
+                known[1].update({name: value for name, value in row.items() if known[1].get(name) is None})
 
     @property
     def notes(self) -> list[str]:
@@ -171,7 +179,7 @@ def _row(record: Record, damaged: list[str]) -> dict[str, Any]:
         return row
     for name in columns(record.cell.model.depth)[2 + len(COLUMNS) :]:
         value = record.result.get(name)
-        if value is not None and not _fits(name, value):
+        if value is not None and not _fits(name, value, max(record.cell.model.units)):
             damaged.append(f"cell {cell_id}: {name} is {value!r} in result.json, left out")
             value = None
         row[name] = value
@@ -199,13 +207,14 @@ def _later(directory: Path, record: Record, damaged: list[str]) -> dict[str, Any
     return row
 
 
-def _fits(name: str, value: object) -> bool:
+def _fits(name: str, value: object, width: int) -> bool:
+    """Whether a value can be in a column, of a model whose widest layer has so many units."""
     if name in _TEXT:
         return isinstance(value, str)
-    if not is_finite(value):
+    if not is_number(value) or (name.startswith("share_") and abs(value) > MOST_SHARE):
         return False
-    number = cast(float, value)
-    return not _is_count(name) or (number == int(number) and 0 <= number < 2**63)
+    most = width if name.startswith("au_") else 2**63 - 1
+    return not _is_count(name) or (value == int(value) and 0 <= value <= most)
 
 
 @cache

@@ -56,7 +56,7 @@ def set_scale(ax: Axes, metric: str, group: Sequence[Curve]) -> None:
             ax.set_ylim(-0.06, 1.06)
             ax.set_yticks([0, 0.5, 1], labels=["0", "0.5", "1"])
         case "info_top":
-            most = max(0.1, *(value for curve in group if not math.isnan(value := _largest(curve, metric))))
+            most = max([0.1, *(value for curve in group if not math.isnan(value := _largest(curve, metric)))])
             ax.set_ylim(-0.06 * most, 1.06 * most)
             ax.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
         case "elbo":

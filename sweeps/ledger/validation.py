@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 from sweeps.grid.cell import ID, SCHEMA, Cell
 from sweeps.ledger.atomic_files import MAX_BYTES, DamagedFileError, fingerprint, is_finite, read_json
 
 METRICS = ("elbo", "recon", "kl_total", "kl_top", "au_top")
 COMPANIONS = ("history.csv", "weights.safetensors")
-LARGEST = 1e100  # of a metric: sums and squares of such still have a float, and no training comes near it
+LARGEST = 1e100  # of a number: sums and squares of such still have a float, and no training comes near it
 MAX_HASHED_BYTES = 2**16  # larger files are hashed only when they are used
 EVALUATION = re.compile(r"eval-([1-9]\d{0,8}|share|information)\.json")
 METRICS_OF = {"share": "share", "information": "info"}  # the columns that a later evaluation gives begin with
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a JSON value is a number that a model can have."""
+    return is_finite(value) and abs(cast(float, value)) <= LARGEST
 
 
 def read_evaluation(path: Path, cell_id: str, name: str) -> dict[str, Any]:
@@ -34,7 +38,7 @@ def read_evaluation(path: Path, cell_id: str, name: str) -> dict[str, Any]:
 
 def _is_bound(found: Mapping[str, Any], samples: int) -> bool:
     numbers = [found.get("ll"), *(found[name] for name in ("ll_se", "ll_ess") if found.get(name) is not None)]
-    return found.get("samples") == samples and all(isinstance(n, float) and math.isfinite(n) for n in numbers)
+    return found.get("samples") == samples and all(isinstance(n, float) and is_number(n) for n in numbers)
 
 
 def _are_metrics(found: Mapping[str, Any], name: str) -> bool:
@@ -42,7 +46,7 @@ def _are_metrics(found: Mapping[str, Any], name: str) -> bool:
     if not isinstance(metrics, dict) or not metrics.keys() >= {f"{prefix}_top", f"{prefix}_1"}:
         return False
     named = all(re.fullmatch(rf"{prefix}_(top|\d{{1,4}})(_se|_high|_high_se|_gauss)?", key) for key in metrics)
-    measured = all(isinstance(value, float) and math.isfinite(value) for value in metrics.values())
+    measured = all(isinstance(value, float) and is_number(value) for value in metrics.values())
     return named and measured and (name == "share" or type(found.get("paths")) is int)
 
 
@@ -111,7 +115,7 @@ def read_result(path: Path, cell: Cell) -> dict[str, Any] | None:
     layers = [f"{name}_{i}" for name in ("kl", "au", "au_path") for i in range(1, cell.model.depth + 1)]
     for name in (*METRICS, *layers):
         value = result.get(name)
-        if not (isinstance(value, int | float) and is_finite(value) and abs(value) <= LARGEST):
+        if not is_number(value):
             raise DamagedFileError(path, f"{name} is {str(value)[:40]!r}, not a number that a model has")
     return result
 

@@ -39,6 +39,8 @@ class Later:
     ) -> None:
         self.ledger, self.evaluation, self.only = ledger, evaluation, only
         self._options = options_by_data(ledger, data_dir, device)
+        self.complete = 0
+        """Complete cells, whether they have the evaluation or not."""
         self.groups = self._missing()
 
     @property
@@ -85,6 +87,7 @@ class Later:
             cell = record.cell
             if self.only is not None and cell.id not in self.only:
                 continue
+            self.complete += record.state == "complete"
             done = self.ledger.evaluations(cell.id).get(self.evaluation.name)
             if record.state != "complete" or self.evaluation.is_done(record.result or {}, done):
                 continue

@@ -90,9 +90,32 @@ def test_without_histories_there_is_no_row(make_frame: MakeFrame) -> None:
     assert all(table.empty for table in drift_tables(frame, {}))
     late = {cell_id: history[history["step"] > 2500] for cell_id, history in known.items()}
     assert drift_tables(frame, late)[0].empty
-    first = next(iter(known))
-    assert drift_tables(frame, {k: v for k, v in known.items() if k != first})[0].empty
     assert math.isnan(drift_tables(frame, known)[0]["extrapolated"].iloc[0])
+
+
+def test_cells_without_a_history_or_worse_than_independent_pixels_are_left_out_alone(make_frame: MakeFrame) -> None:
+    frame, known = frame_and_histories(make_frame, lambda rho, step, seed: rounded(rho, 0.9, 0.02))
+    whole = drift_tables(frame, known)
+    damaged, short, untrained = frame["cell_id"].iloc[:3]
+    left = {k: v for k, v in known.items() if k != damaged} | {short: known[short].tail(1)}
+    frame = frame.assign(baseline=frame["elbo"].where(frame["cell_id"] == untrained, -999.0) + 1)
+    table, exponents = drift_tables(frame, left)
+    assert table["n_rho"].tolist() == [len(FINE) - 3] * 4, "three values of rho that seed 0 has no other of"
+    assert len(exponents) == len(whole[1])
+    np.testing.assert_array_equal(table["crossing"], whole[0]["crossing"])
+
+
+def test_what_seeds_do_not_agree_on_is_undecided(make_frame: MakeFrame) -> None:
+    def kl(rho: float, step: int, seed: int) -> float:
+        power = (0.9, 0.0, -0.1)[seed] if rho == 0.85 else 0.5 if rho < 0.83 else 0.0
+        return rounded(rho, 0.9, 0.02) * float((step / 4000) ** power)
+
+    table, exponents = drift_tables(*frame_and_histories(make_frame, kl))
+    assert exponents[exponents["rho"] == 0.85]["exponent"].item() > 0.1
+    assert exponents[exponents["drifting"]]["rho"].max() == 0.82
+    assert "still drifting: the KL grows at rho 0.8 to 0.82; undecided at rho 0.85" in table["verdict"].iloc[-1]
+    table, _ = drift_tables(*frame_and_histories(make_frame, lambda rho, step, seed: kl(max(rho, 0.85), step, seed)))
+    assert table["verdict"].iloc[-1].startswith("undecided at rho 0.8 to 0.85")
 
 
 def table_of(

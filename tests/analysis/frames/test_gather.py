@@ -14,7 +14,8 @@ import pytest
 from analysis.frames.gather import MAX_NOTES, GatherError, columns, gather
 from analysis.frames.results_table import write_tables
 from hvae_core.spec import TrainSpec
-from sweeps.grid.cell import Cell
+from sweeps.grid.cell import SCHEMA, Cell
+from sweeps.ledger.atomic_files import write_json
 from sweeps.ledger.ledger import Ledger
 
 Make = Callable[..., list[Cell]]
@@ -101,7 +102,10 @@ def test_absent_and_null_bounds_are_missing(make_results: Make, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("ll_100", "much"), ("seconds", True), ("au_1", 2.5), ("pack_size", -1), ("device", 7), ("ll_examples", 1e300)],
+    [
+        *[("ll_100", "much"), ("seconds", True), ("au_1", 2.5), ("pack_size", -1), ("device", 7)],
+        *[("ll_examples", 1e300), ("ll_100", 1e300), ("au_top", 5), ("share_1", -1e9), ("baseline", -1e200)],
+    ],
 )
 def test_a_number_that_cannot_be_is_left_out_and_named(
     make_results: Make, tmp_path: Path, name: str, value: object
@@ -169,6 +173,24 @@ def test_a_bound_that_only_one_of_them_took_is_no_clash(make_results: Make, tmp_
     make_results(tmp_path / "b", change=lambda cell, result: {**result, "ll_100": None, "ll_100_se": None})
     assert gather([tmp_path / "a", tmp_path / "b"]).notes == []
     assert gather([tmp_path / "b", tmp_path / "a"]).notes == []
+
+
+def test_what_either_directory_has_evaluated_is_in_the_row(make_results: Make, tmp_path: Path) -> None:
+    """A copy that was evaluated further, beside what it is a copy of: in either order."""
+    a, b = tmp_path / "a", tmp_path / "b"
+    make_results(a)
+    found = {"schema": SCHEMA, "samples": 200, "ll": -90.0, "ll_se": 0.5, "ll_ess": 9.0, "examples": 20, "asked": 20}
+    for cell in make_results(b):
+        write_json(Ledger(b).cell_path(cell.id) / "eval-200.json", {**found, "cell_id": cell.id})
+    for order in ([a, b], [b, a]):
+        gathered = gather(order)
+        assert (gathered.frame["ll_200"] == -90.0).all()
+        assert (gathered.frame["ll_200_examples"] == 20).all()
+        assert gathered.notes == []
+        assert set(gathered.directories.values()) == {order[0]}
+    make_results(tmp_path / "other", top_kl=lambda cell: 7.0)
+    frame = gather([tmp_path / "other", b]).frame
+    assert "ll_200" not in frame, "of other numbers"
 
 
 def test_a_complete_cell_wins_over_a_failed_one(make_results: Make, tmp_path: Path) -> None:

@@ -354,6 +354,15 @@ def test_information_that_only_one_curve_has_sets_the_scale(make_frame: MakeFram
         assert ax.get_ylim()[1] > 3
 
 
+def test_information_that_no_curve_of_a_panel_has_is_no_scale(make_frame: MakeFrame) -> None:
+    """Of two models, one of them evaluated (`evaluate --models`): the other's panel is empty."""
+    frame = make_frame(models=("mlp2x4h8", "mlp2x8h8"), change=with_share)
+    known = frame.assign(info_top=np.where(frame["model"] == "mlp2x4h8", 3.0, np.nan))
+    one, other = panels(draw_phase_transition(known), "info_top")
+    assert lines(one, "median")
+    assert other.get_ylim()[1] < 1
+
+
 def test_a_null_is_grey_behind_its_data_set_and_marks_no_critical_value(
     make_frame: MakeFrame, kinked_kl: TopKL
 ) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,6 +77,22 @@ def test_active_units_and_odd_seeds_are_said(make_results: Make, tmp_path: Path)
     make_results(tmp_path, rhos=FINE, seeds=(0, 1, 2), datasets=("noise:own",), top_kl=fall,
                  change=lambda _, result: {**result, "au_top": 0})  # fmt: skip
     assert "top layer inactive at every rho" in report(PlotRequest([tmp_path], datasets=["noise"])).text
+
+
+@pytest.mark.parametrize("untrained", [False, True])
+def test_a_top_layer_of_one_model_that_is_active_is_not_inactive_at_every_rho(
+    make_results: Make, tmp_path: Path, kinked_kl: Callable[[Cell], float], untrained: bool
+) -> None:
+    """Not the median over seeds, and a model worse than independent pixels has its units as well."""
+
+    def with_one(cell: Cell, result: dict[str, Any]) -> dict[str, Any]:
+        one = cell.member.seed == 1 and cell.member.objective.rho == 0.7
+        return {**result, "au_top": int(one), "baseline": result["elbo"] + (1 if one and untrained else -1)}
+
+    make_results(tmp_path, rhos=FINE, seeds=(0, 1, 2), top_kl=kinked_kl, change=with_one)
+    found = report(PlotRequest([tmp_path]))
+    assert "inactive" not in found.text
+    assert (found.table["active_most"].item(), found.table["active_last"].item()) == (1, 0)
 
 
 def test_seeds_that_are_still_under_way_are_why_three_do_not_do(

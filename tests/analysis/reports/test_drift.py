@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from matplotlib.lines import Line2D
 
 import cli
+from analysis.axes.paper import Paper, Width
 from analysis.critical.drift import drift_tables
 from analysis.figures.drift import SETTLED_WORDS, draw_drift
 from analysis.frames.curves import curves
@@ -92,6 +93,21 @@ def test_curves_that_coincide_are_all_seen_and_it_says_what_is_grey(make_results
     *named, band = [text.get_text() for text in figure.legends[0].get_texts()]
     assert band == SETTLED_WORDS
     assert all(words.endswith("3 seeds") for words in named)
+
+
+@pytest.mark.parametrize("width", ["column", "page"])
+def test_without_a_crossing_there_is_no_panel_of_them(make_results: Make, tmp_path: Path, width: Width) -> None:
+    def history(cell: Cell) -> list[dict[str, float]]:
+        return [{"step": step, "elbo": -100.0, "kl_top": 9.0} for step in (500, 1000, 2000, 4000)]
+
+    make_results(tmp_path, rhos=FINE, train=TrainSpec(4000), history=history, top_kl=lambda cell: 9.0)
+    frame = gather([tmp_path]).frame
+    tables = drift_tables(frame, histories([tmp_path], frame)[0])
+    figure = draw_drift(*tables, {curve.key: curve.name for curve in curves(frame)}, paper=Paper(width))
+    (growth,) = figure.axes
+    assert growth.get_ylabel().startswith("growth exponent")
+    assert growth.get_position().x1 < 1
+    assert len(figure.legends[0].get_texts()) == 2
 
 
 def _same(one: Line2D, other: Line2D) -> bool:

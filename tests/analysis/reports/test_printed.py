@@ -129,6 +129,8 @@ def test_a_style_file_gives_fonts_and_lines_and_leaves_sizes(
         (b"font.sise: 3\n", "Bad key font.sise"),
         (b"font.size: big\n", "Could not convert 'big'"),
         (b"\xff\xfe\x00\x80", "is no text file"),
+        (b"savefig.dpi: 5\n", "savefig.dpi = 5 is not allowed; it must be 20 to 2400"),
+        (b"figure.dpi: 30000\n", "figure.dpi = 30000 is not allowed"),
         (None, "cannot be read: No such file or directory"),
     ],
 )

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
+import cli
 from analysis.frames.gather import gather
 from hvae_core.checks import SpecError
 from hvae_core.data import Dataset
@@ -91,7 +93,9 @@ def test_it_becomes_columns(trained: Ledger) -> None:
     assert list(frame["ll_30_examples"]) == [7] * 4
 
 
-@pytest.mark.parametrize("change", [{"ll": None}, {"samples": 31}, {"cell_id": "0" * 16}, {"schema": 2}, {"ll": "x"}])
+@pytest.mark.parametrize(
+    "change", [{"ll": None}, {"samples": 31}, {"cell_id": "0" * 16}, {"schema": 2}, {"ll": "x"}, {"ll_se": 1e300}]
+)
 def test_a_damaged_evaluation_is_named_and_left_out(trained: Ledger, change: dict[str, object]) -> None:
     Later(trained, LaterBound(30, 7), None, "cpu").run(lambda line: None)
     path = next(iter(trained.root.glob("cells/*/eval-30.json")))
@@ -167,6 +171,15 @@ def test_damaged_information_is_left_out(trained: Ledger, change: dict[str, obje
 def test_a_number_without_use_is_refused(asked: tuple[str, int | None, int | None, int | None], says: str) -> None:
     with pytest.raises(SpecError, match=says):
         evaluation(*asked)
+
+
+def test_cells_that_are_not_complete_are_not_said_to_be_evaluated(trained: Ledger) -> None:
+    for path in trained.root.glob("cells/*/result.json"):
+        path.unlink()
+    later = Later(trained, LaterBound(30, 7), None, "cpu")
+    assert (later.complete, later.cells) == (0, 0)
+    done = CliRunner().invoke(cli.sweep, ["evaluate", str(trained.root)], catch_exceptions=False)
+    assert "nothing to do: no such cell is complete" in done.stderr
 
 
 def test_without_weights_it_says_so(trained: Ledger) -> None:
