@@ -22,7 +22,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from analysis.frames.curves import Curve
 
 Key: TypeAlias = tuple[Any, ...]
-_NICE = (0, -1, -10, -100, -1000, -3, -30, -300, 1, 3, 10, -0.5)
+_NICE = (0, -1, -10, -100, -1000, -3, -30, -300, 1, 3, 10, -0.5, -2)
 _APART = 0.14  # inches between the labels of two ticks
 
 
