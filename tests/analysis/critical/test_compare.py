@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.critical.compare import Difference, Side, compare_datasets, verdict
+from analysis.critical.compare import Difference, Side, compare_datasets, paired, verdict
+from analysis.critical.rule import Estimate
 from analysis.frames.gather import gather
 from benchmarks.critical import Draw, differences
 from benchmarks.critical_worlds import NOISES, exponential, jump
@@ -42,6 +43,22 @@ def test_a_difference_is_that_of_a_t_test() -> None:
     assert found.seeds == 6
     assert found.spread == pytest.approx(0.02)
     assert (found.below, found.above) == pytest.approx((0.05, 0.05)), "first's below + second's above, and so on"
+
+
+def test_the_grid_leaves_open_what_lies_between_its_values() -> None:
+    """Of a crossing as far as both neighbours, of a jump half of its gap, of a kink nothing."""
+    found = Estimate("crossover", crossings=(0.912, math.nan), crossing_gaps=((0.91, 0.93), (math.nan, math.nan)))
+    side = Side.of_crossing(found)
+    assert (side.below[0], side.above[0]) == pytest.approx((0.002, 0.018))
+    assert np.isnan(side.values).tolist() == [False, True]
+    jump = Estimate("jump", by_seed=(0.9, 0.9), variances=(3e-5, 3e-5), gap=0.03)
+    kink = Estimate("kink", by_seed=(0.95, 0.95), variances=(1e-5, 1e-5), gap=0.02)
+    quantity, both, gap = paired(jump, kink)
+    assert (quantity, gap) == ("critical rho", 0.02), "a margin is held against the gap of kinks alone"
+    assert both is not None
+    assert (both.below, both.above, both.mean) == pytest.approx((0.015, 0.015, -0.05))
+    assert both.spread == pytest.approx(math.sqrt(1e-5)), "where in its gap a jump is has no variance over seeds"
+    assert paired(jump, jump)[2] == 0.0
 
 
 def test_the_words_say_what_would_decide() -> None:

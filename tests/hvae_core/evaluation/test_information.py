@@ -105,6 +105,16 @@ def test_the_upper_end_is_one_in_layers_of_many_units(examples: int, units: int)
     assert -2 * error < np.mean(above) < units**2 / (4 * 0.9 * examples) + 2 * error
 
 
+def test_which_of_two_densities_is_better_is_judged_by_the_other_folds() -> None:
+    """What is better on the whole and in its own fold is not taken there if it is worse in the others."""
+    one = torch.zeros(1, 100, dtype=torch.float64)
+    one[:, :10] = 50.0  # the first of ten folds
+    other = torch.full_like(one, 1.0)
+    found = module._larger(one, other)
+    assert (found[:, :10] == 1.0).all(), "in the other folds the second is better"
+    assert (found[:, 10:] == 0.0).all(), "in the others, the first fold among them, the first is"
+
+
 def test_information_only_falls_on_the_way_up() -> None:
     """Data processing: z_{i+1} is drawn from z_i."""
     made = chain(5, 3, scale=2.0, std=0.3)
