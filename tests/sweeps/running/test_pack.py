@@ -24,6 +24,7 @@ from sweeps.ledger.pack_progress import Pace, checkpointed
 from sweeps.planning.pack_options import PackOptions
 from sweeps.planning.plan import plan_sweep, request_entry
 from sweeps.running.pack import run_pack, tidy
+from sweeps.running.part import PackRun
 
 
 @pytest.fixture
@@ -280,6 +281,22 @@ def test_a_model_that_does_not_fit_alone_fails(
     monkeypatch.setattr(module, "train_pack", full)
     assert run_pack(options, packs[0]) == "failed"
     assert {ledger.state(cell) for cell in packs[0].cells} == {"failed"}
+
+
+def test_a_worker_that_was_suspended_at_the_very_end_removes_no_checkpoints(
+    ledger: Ledger, options: PackOptions, packs: list[Pack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are another's, who has taken the pack over: some of its cells have been opened again."""
+    others, train = ledger.pack_path(packs[0].id) / "checkpoint-5", module._train
+
+    def taken_over(run: PackRun) -> None:
+        train(run)
+        run.owner.staging.rmdir()
+        others.mkdir()
+
+    monkeypatch.setattr(module, "_train", taken_over)
+    assert run_pack(options, packs[0]) == "held"
+    assert others.is_dir()
 
 
 @pytest.mark.parametrize("when", ["evaluated", "complete"])
