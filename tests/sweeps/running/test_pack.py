@@ -23,6 +23,7 @@ from sweeps.ledger.ledger import Ledger, LedgerError, Pack
 from sweeps.ledger.pack_progress import Pace, checkpointed
 from sweeps.planning.pack_options import PackOptions
 from sweeps.planning.plan import plan_sweep, request_entry
+from sweeps.running import pack as pack_module
 from sweeps.running.pack import run_pack, tidy
 from sweeps.running.part import PackRun
 
@@ -287,14 +288,14 @@ def test_a_worker_that_was_suspended_at_the_very_end_removes_no_checkpoints(
     ledger: Ledger, options: PackOptions, packs: list[Pack], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are another's, who has taken the pack over: some of its cells have been opened again."""
-    others, train = ledger.pack_path(packs[0].id) / "checkpoint-5", module._train
+    others, train = ledger.pack_path(packs[0].id) / "checkpoint-5", pack_module._train
 
     def taken_over(run: PackRun) -> None:
         train(run)
         run.owner.staging.rmdir()
         others.mkdir()
 
-    monkeypatch.setattr(module, "_train", taken_over)
+    monkeypatch.setattr(pack_module, "_train", taken_over)
     assert run_pack(options, packs[0]) == "held"
     assert others.is_dir()
 
