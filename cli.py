@@ -46,6 +46,7 @@ from sweeps.options.declared import (
     declared,
     rho_setting,
 )
+from sweeps.options.presets import RHO_GRID
 from sweeps.options.request import (
     MAPS,
     grid_models,
@@ -97,7 +98,7 @@ for command in (memory, evaluate, status, show, submit, cancel, clean, data):
     MODEL,
     DATASETS,
     NULL,
-    rho_setting("0:1:0.05"),
+    rho_setting(*RHO_GRID),
     setting(
         "--refine",
         type=float,
@@ -165,7 +166,7 @@ def rho(ctx: click.Context, /, **given: Any) -> int:
     layer_options("methods"),
 )
 def methods(**given: Any) -> int:
-    """Compare training methods, as in the paper's Tables 3 and 4 and Figure 2."""
+    """Compare training methods, as in the paper's Tables 1 to 5 and Figure 2."""
     objectives = method_objectives(given)
     for flag, used in (("--free-bits", "free_bits"), ("--kl-anneal", "kl_anneal")):
         typed = not _is_default(click.get_current_context(), used)
@@ -257,7 +258,8 @@ def work(directory: str, wait: bool) -> int:
     """Run one worker, which trains what was recorded in DIRECTORY with --plan-only until nothing is left.
 
     It does not use Ray. Run as many workers as you like, on any hosts that share the directory. With --no-wait it
-    leaves while other workers still train, and its exit status does not count their models. On SIGUSR1 or SIGTERM it
+    leaves while other workers still train, and its exit status does not count their models; a worker of an adaptive
+    sweep (--refine) always waits for the next round. On SIGUSR1 or SIGTERM it
     writes a checkpoint and stops (exit status 138 or 143).
     """
     from analysis.adaptive.rounds import plan_next

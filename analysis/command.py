@@ -121,7 +121,8 @@ def phase_transition(axis: Any, panels: tuple[str, ...], **given: Any) -> None:
 def critical(diagnostics: bool, compare: str | None, margin: float, **given: Any) -> None:
     """Estimate the critical rho of each curve, with a 90 % interval, or say why there is none.
 
-    The critical rho is the onset of the fall of the top KL. The interval accounts for seeds, grid and rounding, and
+    The critical rho is the onset of the fall, seen from rho = 1: below it the top KL rises above the level that it has
+    near 1. The interval accounts for seeds, grid and rounding, and
     needs three seeds.
     """
     from analysis.reports.critical import report
@@ -160,9 +161,9 @@ def information(**given: Any) -> None:
 @plot.command("drift", examples=["hvae-plot drift results/", "hvae-plot drift results/ --datasets mnist"])
 @FIGURE
 def drift(**given: Any) -> None:
-    """Draw how the critical rho moves during training, and say where it still drifts.
+    """Draw how the fall of the top KL moves during training, and say where the KL still changes.
 
-    This needs a sweep with --eval-every.
+    Its place is the rho where the top KL is 0.05 nats per unit. This needs a sweep with --eval-every.
     """
     from analysis.reports.drift import report
 
@@ -214,7 +215,7 @@ def training(**given: Any) -> None:
 )
 @ONLY
 def table(style: str, context: bool, **given: Any) -> None:
-    """Tabulate KL and active units per layer, ELBO and L_k of each method, as in the paper's Tables 1 to 4."""
+    """Tabulate KL and active units per layer, ELBO and L_k of each method, as in the paper's Tables 1 to 5."""
     from analysis.reports.table import report
 
     _print(report(PlotRequest.of(**given), style=style, context=context), document=True)
@@ -249,7 +250,7 @@ def samples(cells: tuple[str, ...], **given: Any) -> None:
 @plot.command("report", examples=["hvae-plot report results/", "hvae-plot report results/ --watch"])
 @together(RESULTS, OUT, ONLY)
 @click.option(
-    "--no-samples", is_flag=True, help="Let no model draw; otherwise those whose weights and data are here do."
+    "--no-samples", is_flag=True, help="Leave out samples. Otherwise models whose weights and data are here draw some."
 )
 @click.option("--watch", is_flag=True, help="Write the page anew every 30 s until no cell is pending.")
 def page(no_samples: bool, watch: bool, **given: Any) -> None:

@@ -604,7 +604,7 @@ def test_watching_draws_the_first_and_the_last_state(
     done = sweep("status", "results", "--watch")
     assert done.exit_code == 0, done.output
     text = "\n".join(frames) if terminal else done.stdout
-    assert text.count("cells; nobody works on it") == 4
+    assert text.count("cells; no process is running") == 4
     assert text.rstrip().splitlines()[-1].count("2 complete") == 1
 
 

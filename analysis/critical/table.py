@@ -100,7 +100,7 @@ def verdict(measured: Measured, found: Estimate) -> str:
     if found.kind == "bracket" and len(measured.seeds) >= LEAST_SEEDS:
         said.append("so far fewer have enough values of rho")
     if measured.active_most == 0:
-        said.append("top layer inactive at every rho: no unit is active, the KL is passed-on sampling noise")
+        said.append("top layer inactive at every rho: no unit is active, its KL may be passed-on sampling noise")
     elif measured.active_last > 0 and found.kind in ("kink", "undecided", "jump", "crossover", "bracket"):
         units, last = measured.units, measured.rho[-1]
         said.append(f"{measured.active_last:g} of {units} units still active at rho = {last:g}")

@@ -116,7 +116,7 @@ def _made_from(table: pd.DataFrame) -> list[str]:
     examples, paths = (sorted({int(value) for value in table[name]}) for name in ("examples", "paths"))
     numbers = " or ".join(f"{n:,}" for n in examples)
     ceiling = f"dotted: log N = {math.log(examples[0]):.1f} nats, the most that can be seen to be known"
-    noise = f"at the top at most log S = {math.log(paths[0]):.1f} nats can be seen to be noise"
+    noise = f"S paths show about log S = {math.log(paths[0]):.1f} nats of noise at the top"
     return [f"from N = {numbers} images x S = {' or '.join(map(str, paths))} paths", ceiling, noise]
 
 

@@ -19,7 +19,7 @@ RELOAD_SECONDS = 30
 
 
 def render(content: Content, reload: bool = False) -> str:
-    """Return the page; with `reload` it loads itself anew while cells are pending."""
+    """Return the page; with `reload` it reloads itself while cells are pending."""
     folder = resources.files("analysis.page")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((folder / "report.html").read_text(encoding="utf-8"))

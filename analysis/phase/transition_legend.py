@@ -103,7 +103,7 @@ def legend_of(
     if len(data) == 1 and len(pairs) > 1:
         shared, own = [*own[0][:2], *shared], [words[2:] for words in own]
     defaults = _repeated_defaults(every, own)
-    unless = [f"unless said: {defaults[0]}", *defaults[1:]] if defaults else []
+    unless = [f"unless noted: {defaults[0]}", *defaults[1:]] if defaults else []
     words_of = {curve.key: _without(words, defaults) for curve, words in zip(every, own, strict=True)}
     first = 0.36 * inches if len(groups) < 4 else 0.28 * inches
     across = (inches - 2 * EDGE - first) / len(groups) - 0.06
@@ -171,7 +171,7 @@ def panel_legend(
         if len(set(ends)) == 1 and ends[0].startswith("no "):
             title_ends, ends = [*title_ends, ends[0]], [""] * len(group)
     defaults = _repeated_defaults(group, own)
-    unless = [f"unless said: {defaults[0]}", *defaults[1:]] if defaults else []
+    unless = [f"unless noted: {defaults[0]}", *defaults[1:]] if defaults else []
     title = [wrapped([*map(style.plain, shared), *title_ends], inches), wrapped(unless, inches)]
     labels = []
     for curve, words, end in zip(group, own, ends, strict=True):
@@ -184,7 +184,7 @@ def _without(words: Sequence[str], defaults: Sequence[str]) -> list[str]:
     """Leave out the defaults that the title names; a curve that has all of them says so."""
     others = [word for word in words if word not in defaults]
     has_all = bool(defaults) and len(words) - len(others) == len(defaults)
-    return [*(["all as said"] if has_all else []), *others]
+    return [*(["all as noted above"] if has_all else []), *others]
 
 
 def _best_in_words(group: Sequence[Curve], best: Mapping[Key, float]) -> list[str]:

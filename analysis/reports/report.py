@@ -28,7 +28,7 @@ UNTITLED = Paper(title=False)
 
 
 def report(request: PlotRequest, *, samples: bool = True, reload: bool = False) -> Report:
-    """Gather results directories and write the page; with `reload` it loads itself anew while cells are pending.
+    """Gather results directories and write the page; with `reload` it reloads itself while cells are pending.
 
     Samples are left out, with a note, where weights or data are not here. Raises GatherError where there is no cell,
     OSError where nothing can be written.

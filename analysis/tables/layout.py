@@ -180,8 +180,8 @@ def _sentences(rows: Sequence[TableRow], bounds: Sequence[str]) -> list[str]:
     sentences = [f"Unsmoothed models, in nats per image: mean over seeds{spread}."]
     if bounds:
         sentences.append(
-            "KL and ELBO are on all test images, L_k on so many of them, chosen at random once for all rows and seeds: "
-            "it may lie below the ELBO, or below an L_k of smaller k on other images."
+            "KL and ELBO are on all test images, L_k on as many as its heading says, a random choice that is the same "
+            "for all rows and seeds: it may lie below the ELBO, or below an L_k of smaller k on other images."
         )
     else:
         sentences.append("KL and ELBO are on all test images.")
@@ -258,7 +258,7 @@ def _remarks(group: Sequence[Configuration], left_out: Sequence[str]) -> list[st
     remarks = []
     devices = sorted({device for each in group for device in each.curve.devices})
     if len(devices) > 1:
-        remarks.append(f"Trained on different devices ({', '.join(devices)}), which agree within rounding only.")
+        remarks.append(f"Trained on different devices ({', '.join(devices)}), which round differently.")
     if len({each["precision"] for each in group}) > 1:
         remarks.append("Trained in different precisions.")
     if left_out:

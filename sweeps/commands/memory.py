@@ -43,8 +43,8 @@ from sweeps.options.presets import MEMORY
 def memory(**given: Any) -> int:
     """Measure the peak memory of training steps, as in the paper's Table 6.
 
-    Each model takes two steps on random images in a process of its own, on the GPU if there is one. Of a GPU it is
-    what tensors took at most; otherwise the most main memory of the process, less what it had before.
+    Each model takes two steps on random images in a process of its own, on the GPU if there is one. On a GPU this is
+    the peak memory of tensors, on a CPU the peak memory of the process less what it used before.
     """
     from sweeps.options.memory import memory_request
     from sweeps.planning.peak_memory import measured, table

@@ -99,7 +99,12 @@ RUNNING = together(
     ),
     setting("--max-failures", type=int, default=2, help="How often to restart a trial whose worker died."),
     setting("--fail-fast", is_flag=True, help="Stop when a cell fails or diverges, or a worker dies."),
-    setting("--log", type=click.Choice(LOGGERS), multiple=True, help="Also log each finished cell there, as a run."),
+    setting(
+        "--log",
+        type=click.Choice(LOGGERS),
+        multiple=True,
+        help="Also log each finished cell to it, as a run.",
+    ),
     setting("--retry-failed", is_flag=True, help="Run failed and diverged cells again."),
     click.option(
         "--dry-run", "-n", is_flag=True, help="Print what would be trained and how long it would take; train nothing."

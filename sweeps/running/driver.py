@@ -57,7 +57,7 @@ class Driver:
         packs = plan.packs(self.ledger, self.settings.pack_size, resources)
         others = plan.cells_of_earlier_requests(self.ledger, packs)
         if others:
-            self.say(f"note: {len(others)} more cells train along: earlier requests planned them in the same packs")
+            self.say(f"note: {len(others)} more cells, of earlier requests, are in these packs and are trained too")
         return packs
 
     def run(self, probe_first: bool, follow: Callable[[int], None]) -> tuple[int, Plan]:
@@ -154,7 +154,7 @@ class Driver:
             expected = self.forecast(plan, packs, resources, timed=large and settings.address == "local")
             self.say(f"time: {expected.line}")
             if expected.wall_seconds is not None and expected.wall_seconds > LONG_SECONDS:
-                self.say("over an hour: interrupt it at any time (Ctrl-C), the same command goes on where it was")
+                self.say("this takes over an hour; Ctrl-C interrupts it at any time, the same command resumes it")
             asked = {
                 "cpus_per_trial": resources.cpus,
                 "gpus_per_trial": resources.gpus,
@@ -179,9 +179,9 @@ class Driver:
                 for trouble in dict.fromkeys(report.troubles):
                     self.say(trouble)
                 if report.failed_fast:
-                    self.say("stopped at the first failure, as --fail-fast asks; the same command runs the rest")
+                    self.say("stopped at the first failure (--fail-fast); run the same command again to train the rest")
         if stop.signal is not None:
-            self.say("stopped; the same command goes on from the checkpoints")
+            self.say("stopped; run the same command again to resume from the checkpoints")
         return stop.signal
 
     def _say_other_bounds(self, plan: Plan) -> None:

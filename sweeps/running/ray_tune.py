@@ -51,7 +51,7 @@ import torch  # noqa: E402
 from ray import tune  # noqa: E402
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
 
-RAY_DIED = "Ray died under this run; the same command goes on where it was"
+RAY_DIED = "Ray died under this run; run the same command again to resume"
 LOOK_SECONDS = 5.0  # between looks at whether Ray still lives
 NODE_SECONDS = 90.0  # for a node to start a process and answer
 DRAIN_SECONDS = 12.0  # workers get this long to write their checkpoints after a signal
@@ -97,7 +97,7 @@ def engine(address: str, folder: Path, note: Callable[[str], None]) -> Iterator[
         except Exception as error:  # ray raises bare ones where its own processes die under it
             first = (str(error).splitlines() or ["no reason given"])[0]
             if address == "local":
-                raise OSError(f"Ray did not start: {first}; the same command tries again") from error
+                raise OSError(f"Ray did not start: {first}; run the same command again") from error
             raise SpecError(f"address: {address!r} cannot be used: {first}") from error
         stop.install()
         yield stop

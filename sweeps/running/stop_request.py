@@ -89,5 +89,5 @@ class StopRequest:
 
 
 def _leave(number: int) -> None:
-    os.write(2, b"stopped at once; the same command goes on from the last checkpoints\n")
+    os.write(2, b"stopped at once; run the same command again to resume from the last checkpoints\n")
     os._exit(128 + number)

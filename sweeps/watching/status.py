@@ -83,7 +83,7 @@ class Status:
         hosts = sorted({worker.host for worker in self.workers})
         packs = "1 pack" if len(self.workers) == 1 else f"{len(self.workers)} packs"
         by += [f"{packs} in training on {', '.join(hosts)}"] if self.workers else []
-        head = f"{self.root}: {total} cells; {', '.join(by) or 'nobody works on it'}"
+        head = f"{self.root}: {total} cells; {', '.join(by) or 'no process is running'}"
         damaged = [f"damaged: {line}" for line in self.damaged[:5]]
         return [head, *jobs, *(line for curve in self.curves for line in curve.lines(blocks)), *damaged]
 

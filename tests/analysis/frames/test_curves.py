@@ -98,11 +98,11 @@ def test_what_all_curves_of_a_panel_have_in_common_is_in_its_title(make_results:
     assert title.split("\n") == [
         f"mnist:embedded, {found[0].content}, K = 5, 3,000 steps, best median test ELBO −90.13, "
         "no $\\rho_c$: too few rho values",
-        "unless said: no KL annealing, no free bits",
+        "unless noted: no KL annealing, no free bits",
     ]
     assert sorted(labels) == [
         "KL annealing (steps 10–30), 1 seed",
-        "all as said, 2 seeds",
+        "all as noted above, 2 seeds",
         "free bits 0.5 nats, 1 seed",
     ]
 

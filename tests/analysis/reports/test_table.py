@@ -268,7 +268,7 @@ def test_what_a_reader_must_know_of_a_row_is_a_footnote(make_frame: MakeFrame) -
         [],
     ]
     assert laid.remarks == [
-        "Trained on different devices (gpu 0, gpu 1), which agree within rounding only.",
+        "Trained on different devices (gpu 0, gpu 1), which round differently.",
         "Cells without results are left out: 1 failed.",
     ]
 
@@ -318,7 +318,7 @@ def test_images_of_the_bound_are_in_the_heading_or_per_row(make_frame: MakeFrame
     frame = make_frame(rhos=(0.8, 1.0), seeds=(0, 1))
     laid = laid_out(frame)
     assert [name for name, _ in laid.columns][-1] == "L_100 on 500 images"
-    assert "KL and ELBO are on all test images, L_k on so many of them" in " ".join(laid.explained)
+    assert "KL and ELBO are on all test images, L_k on as many as its heading says" in " ".join(laid.explained)
     frame.loc[frame["rho"] == 0.8, "ll_examples"] = 10_000
     assert footnotes(laid_out(frame)) == [
         [f"L_100 on {count} images: not to be compared with that on others"] for count in ("500", "10,000")
@@ -394,7 +394,7 @@ def test_spreads_and_errors_are_explained_only_where_there_are_any(make_frame: M
     ):
         laid = laid_out(given)
         said = " ".join([laid.sentence, *laid.explained])
-        assert [each in said for each in ("± standard deviation", "In brackets", "L_k on so many")] == words
+        assert [each in said for each in ("± standard deviation", "In brackets", "L_k on as many")] == words
 
 
 # text -------------------------------------------------------------------------------------------------------------
@@ -419,8 +419,8 @@ CAPTION = (
     "Unsmoothed models, in nats per image: mean over seeds ± standard deviation over seeds, where there are several.",
 )
 EXPLAINED = (
-    "KL and ELBO are on all test images, L_k on so many of them, chosen at random once for all rows and seeds: it may "
-    "lie below the ELBO, or below an L_k of smaller k on other images.",
+    "KL and ELBO are on all test images, L_k on as many as its heading says, a random choice that is the same for all "
+    "rows and seeds: it may lie below the ELBO, or below an L_k of smaller k on other images.",
     "In brackets: standard error of L_k over its images, which more seeds do not reduce; it is common to rows on the "
     "same images and says nothing of their differences.",
     "Active units (variance of the posterior mean over images above 0.01) of each layer from top to bottom, median "

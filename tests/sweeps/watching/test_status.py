@@ -43,7 +43,7 @@ def test_counts_and_curve_are_those_of_the_records(ledger: Ledger, spec: SweepSp
     assert (curve.running, curve.eta_seconds, found.driver, found.workers) == (0, None, None, [])
     text = "\n".join(found.lines())
     assert "4 complete, 1 diverged, 1 pending" in text
-    assert "nobody works on it" in text
+    assert "no process is running" in text
     assert "8.5 █▅  4.5 nats, rho 0.5 to 1" in text
     assert all(ord(letter) < 128 for line in found.lines(unicode=False) for letter in line)
     assert len(packs) == 2
