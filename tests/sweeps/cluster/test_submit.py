@@ -302,7 +302,7 @@ class Element:
         return path.read_text().splitlines() if path.exists() else []
 
     def end(self) -> tuple[int, list[str]]:
-        return self.process.wait(20), self.events()
+        return self.process.wait(60), self.events()
 
 
 AGAIN = "scontrol requeue 7_2"
@@ -319,7 +319,7 @@ def test_a_signal_reaches_the_worker_and_its_checkpoint_is_waited_for(
 ) -> None:
     """However early: a script that takes 0.2 s over each of its commands misses none either."""
     element = Element(tmp_path, monkeypatch, WAITS, before=before)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while "ready" not in element.events():
         assert time.monotonic() < deadline
         time.sleep(0.02)
