@@ -29,7 +29,7 @@ def draw_calibration(table: pd.DataFrame, cells: pd.DataFrame, *, paper: Paper =
     title, side = paper.titled(TITLE, width), (width - _AROUND) / 2
     with paper.style():
         top = 0.3 if title else 0.1
-        height = top + side + 0.45 + 0.15 * (len(models) + 1)
+        height = top + side + 0.36 + 0.14 * (len(models) + 1)
         figure = style.new_figure(width, height, title)
         below = (height - top - side) / height
         left, right = (
