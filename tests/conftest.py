@@ -40,6 +40,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     for name in list(os.environ):
         if name.startswith("HVAE_") or name == "RAY_ADDRESS":
             monkeypatch.delenv(name)
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # 15 unless said: tests that run beside would starve them
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
