@@ -105,7 +105,7 @@ def patch_checkpoint(module: Any) -> None:
 
     if "kill" in FAULTS:
         module.io, module.os, module.Path = Io, Os(), Path
-        module._sync_directory = around(module._sync_directory, named("renamed"), named("synced"))
+        module.sync_directory = around(module.sync_directory, named("renamed"), named("synced"))
 
 
 def patch_train(module: Any) -> None:
