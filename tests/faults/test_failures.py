@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(240)
 
-GRID = ["rho", "--model", "mlp2x3h6", "--datasets", "bars.npz", "--rho", "0.5", "0.9", "1", "--ou-samples", "2"]
-REQUEST = [*GRID, "--steps", "400", "--batch-size", "8", "--ll-examples", "5", "--pack", "1"]
+GRID = ["rho", "--model", "mlp2x3h6", "--datasets", "bars.npz", "--rho", "0.5", "0.9", "1"]
+REQUEST = [*GRID, "--ou-samples", "2", "--steps", "400", "--batch-size", "8", "--ll-examples", "5", "--pack", "1"]
 LARGE = [*GRID, "--ou-samples", "50", "--steps", "2", "--batch-size", "1000000", "--ll-examples", "5", "--pack", "3"]
 GIBIBYTES = 5  # of address space, most of which torch's libraries take
 
