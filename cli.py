@@ -21,17 +21,16 @@ from rich_click import RichCommandPanel
 from analysis.command import plot
 from analysis.evaluate_command import evaluate
 from hvae_core.checks import SpecError
-from hvae_core.data.sources import expanded
 from sweeps.commands.cluster import cancel, submit
 from sweeps.commands.facts import print_facts
 from sweeps.commands.housekeeping import clean, data
 from sweeps.commands.looking import show, status
 from sweeps.commands.memory import memory
+from sweeps.commands.request import driver_of, print_plan
 from sweeps.errors import ERROR, SIGNAL
 from sweeps.grid.declared import BY_NAME
 from sweeps.ledger.locate import ledger_at
 from sweeps.ledger.validation import is_untrained
-from sweeps.loggers.registry import check_loggers
 from sweeps.options import completion, values
 from sweeps.options.click_commands import CONTEXT, Group, console, fail, layer_options, setting, spelled, together
 from sweeps.options.declared import (
@@ -51,17 +50,13 @@ from sweeps.options.request import (
     MAPS,
     grid_models,
     method_objectives,
-    resolved,
     rho_objectives,
-    run_settings,
-    sweep_spec,
 )
-from sweeps.planning.resources import Resources, local_resources, planned_resources
+from sweeps.planning.resources import local_resources, planned_resources
 
 if TYPE_CHECKING:
     from analysis.adaptive.rounds import AdaptiveSweep
     from sweeps.ledger.ledger import Ledger
-    from sweeps.running.driver import Driver
 
 __all__ = ["plot", "sweep"]
 
@@ -316,7 +311,7 @@ def _adaptive_sweep(given: dict[str, Any]) -> AdaptiveSweep:
     from analysis.adaptive.refine import Refinement
     from analysis.adaptive.rounds import AdaptiveSweep
 
-    driver = _driver("rho", given, values.items("model", given["model"]), rho_objectives(given))
+    driver = driver_of("rho", given, values.items("model", given["model"]), rho_objectives(given))
     return AdaptiveSweep(driver, Refinement(driver.spec, given["refine"], given["budget"]))
 
 
@@ -351,17 +346,17 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
 
     ctx = click.get_current_context()
     dry_run, plan_only, workers, probe, as_json = (given.pop(name) for name in ASIDE)
-    driver = _driver(str(ctx.command.name), given, models, objectives)
+    driver = driver_of(str(ctx.command.name), given, models, objectives)
     preset, names = ctx.meta.get("preset", (None, {}))
     if names:
         driver.say(f"{preset}: {spelled(given, names)}")
     if workers is not None and not plan_only:
         raise SpecError(f"workers: {workers} is for --plan-only; Ray counts its own")
     if plan_only:
-        _print_plan(driver, planned_resources(driver.settings, workers), dry_run, probe, as_json)
+        print_plan(driver, planned_resources(driver.settings, workers), dry_run, probe, as_json)
         return 0
     if dry_run:
-        _print_plan(driver, local_resources(driver.settings), dry_run, probe, as_json)
+        print_plan(driver, local_resources(driver.settings), dry_run, probe, as_json)
         return 0
     root = driver.ledger.root
     tables = ResultsTable(root, driver.say)
@@ -375,36 +370,3 @@ def _request(given: dict[str, Any], models: Sequence[str], objectives: Sequence[
         counts["worse than independent pixels"] = worse
     print_facts({"results": str(root), "cells": len(plan.cells), **counts}, as_json)
     return code
-
-
-def _driver(command: str, given: dict[str, Any], models: Sequence[str], objectives: Sequence[Any]) -> Driver:
-    """Check the settings of a request and resolve its data; raises SpecError or DataError."""
-    from sweeps.planning.pack_options import PackOptions
-    from sweeps.running.driver import Driver
-
-    ledger, settings = ledger_at("out", given["out"]), run_settings(given)
-    check_loggers(settings.log)
-    spec = sweep_spec(given, models, objectives)
-    if given["data_dir"] is not None:
-        given["data_dir"] = str(expanded(Path(given["data_dir"])).absolute())
-    recorded = {name: value for name, value in given.items() if name not in ("out", "config", "preset", "quick")}
-    config = resolved(command, recorded, spec)
-    options = PackOptions.of(ledger.root, {"settings": config, "request": spec.to_dict()})
-    return Driver(ledger, spec, settings, config, options, console())
-
-
-def _print_plan(driver: Driver, resources: Resources, dry_run: bool, probe: bool, as_json: bool) -> None:
-    """Print what a request would train and how long that takes; record it unless this is a dry run."""
-    if dry_run:
-        plan = driver.plan()
-        packs = driver.packs(plan, resources)
-    else:
-        plan, packs = driver.record(resources)
-    expected = driver.forecast(plan, packs, resources, timed=probe)
-    facts = {"data": [source.reference for source in driver.spec.data], **plan.counts(), "packs": len(packs)}
-    if as_json:
-        of_a_trial = {name: getattr(resources, name) for name in ("cpus", "gpus", "slots")}
-        print_facts({**facts, "resources": of_a_trial, "estimate": expected.to_dict()}, as_json)
-    else:
-        click.echo("\n".join(plan.table()))
-        print_facts({**facts, "resources": str(resources), "estimate": expected.line}, as_json)
