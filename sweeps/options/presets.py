@@ -13,7 +13,7 @@ from typing import Any
 
 Settings = dict[str, Any]
 
-RHO_AXIS = ["0", "0.5", "0.8", "0.85", "0.9", "0.93", "0.95", "0.97", "0.98", "0.99", "1"]
+QUICK_RHO = ["0", "0.5", "0.8", "0.85", "0.9", "0.93", "0.95", "0.97", "0.98", "0.99", "1"]
 SMALL_TRAINING: Settings = {"seeds": ["1"], "steps": 3000, "batch_size": 64, "lr": 2e-3}
 SMALL: Settings = {"model": ["mlp4x16h64"], **SMALL_TRAINING}
 METHODS = ["vae", "kl-anneal", "free-bits", "iwae", "hvae", "hvae+kl-anneal"]
@@ -43,7 +43,7 @@ MEMORY: Settings = {
 SMALL_MEMORY: Settings = {"model": ["resnet4x8x16x16b1f32", "resnet6x8x16x16b1f32"], "batch_size": 16}
 
 QUICK: dict[str, Settings] = {  # what --quick means where no preset is named
-    "rho": {**SMALL, "datasets": ["mnist", "glyphs"], "rho": RHO_AXIS, "eval_every": 500},
+    "rho": {**SMALL, "datasets": ["mnist", "glyphs"], "rho": QUICK_RHO, "eval_every": 500},
     "methods": {**SMALL_TABLE, "datasets": ["mnist"]},
     "memory": SMALL_MEMORY,
     "depth-width": {
